@@ -1,0 +1,184 @@
+"""The values that travel through the project: states, commands, steps and transitions.
+
+All arrays are NumPy, SI units, quaternions xyzw, poses and twists in the robot's base frame unless a name
+says otherwise. Stamps are integer nanoseconds of the graph's clock (simulated time in lockstep).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from robot_rl.core.spec import Observation
+
+
+class Source(IntEnum):
+    """Who chose the action that was executed."""
+
+    POLICY = 0
+    HUMAN = 1
+    DEMO = 2
+    SCRIPT = 3
+
+
+class Mode(Enum):
+    """What an episode is for, which decides who acts and what is learned from it."""
+
+    DEMO = "demo"
+    """The person acts throughout."""
+    TRAIN = "train"
+    """The policy explores; the person may intervene."""
+    EVAL = "eval"
+    """The policy alone; nobody helps and nothing is learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Position [m] and orientation (unit quaternion xyzw) of a frame in the base frame."""
+
+    position: np.ndarray  # (3,)
+    quaternion: np.ndarray  # (4,) xyzw
+
+
+@dataclass(frozen=True, slots=True)
+class StampedPose:
+    """A measured pose and the time at which it was true [ns]."""
+
+    stamp: int
+    pose: Pose
+
+
+@dataclass(frozen=True, slots=True)
+class ArmState:
+    """All that an arm with a gripper reports at one instant."""
+
+    stamp: int
+    """Time of the measurement [ns]."""
+    q: np.ndarray
+    """(n,) joint positions [rad]."""
+    dq: np.ndarray
+    """(n,) joint velocities [rad/s]."""
+    tcp: Pose
+    """Tool centre point in the base frame."""
+    twist: np.ndarray
+    """(6,) velocity of the TCP, base frame: linear [m/s], angular [rad/s]."""
+    wrench: np.ndarray
+    """(6,) external force [N] and torque [Nm] on the TCP, base frame."""
+    gripper_width: float
+    """Opening between the fingers [m]."""
+    gripper_closed: bool
+    """The last gripper command: True for close."""
+    target: Pose
+    """The TCP pose that the controller holds, after the safety limits."""
+    fault: str = ""
+    """Reason of the latched fault, "" when there is none. A faulted arm holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCommand:
+    """Set-point of one control period. It expires after the safety limits' command timeout."""
+
+    stamp: int
+    """Stamp of the state that it answers [ns]."""
+    target: Pose
+    """Wanted TCP pose in the base frame."""
+    close_gripper: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Which episode to run: the arguments of a reset."""
+
+    index: int
+    """Counts the episodes of a run from 0, all modes together."""
+    seed: int
+    """Seeds the scene, the person and the policy's noise of this episode."""
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class TeleopCommand:
+    """What the person wants at one tick. With `active` False the policy is in control."""
+
+    stamp: int
+    active: bool
+    twist: np.ndarray
+    """(6,) wanted velocity of the TCP target, base frame: linear [m/s], angular [rad/s]."""
+    gripper: int = 0
+    """-1 close, +1 open, 0 leave as it is."""
+    outcome: str = ""
+    """"success" or "failure" when the person ends the episode, else ""."""
+
+
+class Step(NamedTuple):
+    """The outcome of one control period. There is no info bag: all that matters has a name.
+
+    `terminated` is the end of the task (bootstrapping stops); `truncated` is the end of the recording,
+    such as a time limit (bootstrapping goes on).
+    """
+
+    observation: Observation
+    reward: float
+    terminated: bool
+    truncated: bool
+    action: np.ndarray
+    """(a,) float32, the action that was executed, in the policy's frame; the person's when she intervened."""
+    source: Source
+    penalty: float
+    """Cost of the action [reward], such as switching the gripper; not part of `reward`."""
+    success: bool
+    """The task's goal was reached, judged by what the robot itself can sense."""
+    stamp: int
+
+
+class Key(NamedTuple):
+    """Identity of a transition, unique over restarts: (actor, run, sequence number)."""
+
+    actor: str
+    run: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step as the learner sees it."""
+
+    key: Key
+    episode: int
+    step: int
+    """Counts the steps of the episode from 0."""
+    observation: Observation
+    action: np.ndarray
+    """(a,) float32, executed."""
+    proposal: np.ndarray
+    """(a,) float32, what the policy wanted; equal to `action` unless somebody intervened."""
+    reward: float
+    penalty: float
+    terminated: bool
+    truncated: bool
+    next_observation: Observation
+    source: Source
+    policy_version: int
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """What a finished episode amounts to."""
+
+    episode: Episode
+    steps: int
+    success: bool
+    """Judged by ground truth where there is one, else as `Step.success`."""
+    reward: float
+    """Sum of rewards."""
+    interventions: int
+    """How often the person took over."""
+    human_steps: int
+    policy_version: int
+    truth: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the ground truth at the end, for reports."""
