@@ -31,9 +31,7 @@ def from_dict(cls: type[T], data: Mapping[str, Any], base: T | None = None, path
             raise ConfigError(f"unknown key {path + str(key)!r}: {nearest(str(key), fields)}")
     values: dict[str, Any] = {}
     for name in fields:
-        current = (
-            getattr(base, name, dataclasses.MISSING) if base is not None else dataclasses.MISSING
-        )
+        current = getattr(base, name, dataclasses.MISSING) if base is not None else dataclasses.MISSING
         if name in data:
             below = None if current is dataclasses.MISSING else current
             values[name] = _convert(hints[name], data[name], path + name, below)
@@ -50,16 +48,12 @@ def from_dict(cls: type[T], data: Mapping[str, Any], base: T | None = None, path
 def _convert(hint: Any, value: Any, path: str, base: Any) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping):
-            raise ConfigError(
-                f"{path}: expected a mapping of {hint.__name__}'s keys, got {value!r}"
-            )
+            raise ConfigError(f"{path}: expected a mapping of {hint.__name__}'s keys, got {value!r}")
         return from_dict(hint, value, base, path + ".")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         if value not in arguments:
-            raise ConfigError(
-                f"{path}: {value!r} is not valid, {nearest(str(value), map(str, arguments))}"
-            )
+            raise ConfigError(f"{path}: {value!r} is not valid, {nearest(str(value), map(str, arguments))}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
@@ -117,9 +111,7 @@ def load_yaml(cls: type[T], path: Path, base: T | None = None, node: str | None 
 def ros_parameters(data: Mapping[str, Any], node: str | None = None) -> Mapping[str, Any]:
     """The mapping below `ros__parameters` of `node` or `/**`, or `data` itself when it has no such level."""
     blocks = {
-        k: v["ros__parameters"]
-        for k, v in data.items()
-        if isinstance(v, dict) and "ros__parameters" in v
+        k: v["ros__parameters"] for k, v in data.items() if isinstance(v, dict) and "ros__parameters" in v
     }
     if not blocks:
         return data

@@ -118,28 +118,21 @@ class Spec:
     @cached_property
     def vector_scale(self) -> np.ndarray:
         """(vector_size,) float32: `ArraySpec.scale` of each element of the packed vector."""
-        parts = [
-            np.full(self.arrays[n].size, self.arrays[n].scale, np.float32)
-            for n in self.vector_names
-        ]
+        parts = [np.full(self.arrays[n].size, self.arrays[n].scale, np.float32) for n in self.vector_names]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def vector(self, observation: Observation) -> np.ndarray:
         """Pack the float vectors of one observation, in their units, into (vector_size,) float32."""
         if not self.vector_names:
             return np.zeros(0, np.float32)
-        return np.concatenate(
-            [np.ravel(observation[n]) for n in self.vector_names], dtype=np.float32
-        )
+        return np.concatenate([np.ravel(observation[n]) for n in self.vector_names], dtype=np.float32)
 
     def unpack(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Inverse of `vector`: (..., vector_size) into named arrays, as views."""
         out, start = {}, 0
         for name in self.vector_names:
             array = self.arrays[name]
-            out[name] = vector[..., start : start + array.size].reshape(
-                *vector.shape[:-1], *array.shape
-            )
+            out[name] = vector[..., start : start + array.size].reshape(*vector.shape[:-1], *array.shape)
             start += array.size
         return out
 
@@ -160,9 +153,7 @@ class Spec:
     def from_json(cls, rows: list[dict[str, object]]) -> Spec:
         arrays = {}
         for row in rows:
-            fields = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k != "name"
-            }
+            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k != "name"}
             arrays[str(row["name"])] = ArraySpec(**fields)  # type: ignore[arg-type]
         return cls.of(arrays)
 
@@ -219,9 +210,7 @@ class EnvSpec:
         if tuple(self.observation) != tuple(other.observation):
             missing = [n for n in self.observation if n not in other.observation.arrays]
             extra = [n for n in other.observation if n not in self.observation.arrays]
-            detail = (
-                f"missing {missing}, unexpected {extra}" if missing or extra else "another order"
-            )
+            detail = f"missing {missing}, unexpected {extra}" if missing or extra else "another order"
             raise SpecError(f"{theirs} does not fit {ours}: observation arrays differ ({detail})")
         for name, array in self.observation.entries:
             if array != other.observation[name]:
