@@ -1,0 +1,110 @@
+"""A task on an arm, as an `Environment`: the place where proposal, person, robot and reward meet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_rl.core.clock import nanoseconds, seconds
+from robot_rl.core.errors import RobotRlError, StaleStateError
+from robot_rl.core.protocols import Robot, Teleop, Tracker
+from robot_rl.core.spec import EnvSpec, Observation
+from robot_rl.core.types import ArmState, Episode, Mode, Source, Step, TeleopCommand
+from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
+from robot_rl.env.task import Objects, Task
+
+
+class RobotEnv:
+    """One task on one robot.
+
+    The person is part of the environment: `step` takes what the policy proposes, asks the person, and reports
+    the action that was executed and whose it was. The same class runs on a simulated arm in this process
+    and on a robot behind ROS topics.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        tracker: Tracker,
+        task: Task,
+        action: ActionConfig,
+        control_rate: float,
+        teleop: Teleop | None = None,
+        max_object_age: float = 0.5,
+    ) -> None:
+        """Put a task together.
+
+        Args:
+            robot: The arm behind its controller and safety limits.
+            tracker: Measures the objects that the task observes.
+            task: Observation, reward and time limit.
+            action: Mapping from actions to target poses.
+            control_rate: Steps a second [Hz].
+            teleop: The person who may act instead of the policy, or None.
+            max_object_age: Age at which a measured pose is too old to act on [s].
+        """
+        self.robot = robot
+        self.tracker = tracker
+        self.task = task
+        self.teleop = teleop
+        self.mapping = CartesianAction(action, control_rate)
+        self.spec = EnvSpec(task.observation_spec, self.mapping.spec, control_rate, task.name)
+        self.max_object_age = nanoseconds(max_object_age)
+        self._episode = Episode(0, 0, Mode.EVAL)
+        self._state: ArmState | None = None
+        self._steps = 0
+
+    @property
+    def state(self) -> ArmState:
+        """The arm's state at the present tick."""
+        if self._state is None:
+            raise RobotRlError("the environment has not been reset yet: call reset() first")
+        return self._state
+
+    def reset(self, episode: Episode) -> Observation:
+        self._episode = episode
+        self._state = self.robot.reset(episode)
+        self._steps = 0
+        if self.teleop is not None:
+            self.teleop.reset(episode, self._state)
+        return self.task.reset(self._state, self._objects(self._state))
+
+    def step(self, proposal: np.ndarray) -> Step:
+        proposal = self.mapping.validate(proposal)
+        before = self.state
+        person = self._ask_person(before)
+        if person is not None and person.active:
+            action = self.mapping.from_teleop(person, before)
+            source = Source.DEMO if self._episode.mode is Mode.DEMO else Source.HUMAN
+        else:
+            action, source = proposal, Source.POLICY
+        penalty = self.mapping.penalty(action, before.gripper_closed)
+        after = self.robot.step(self.mapping.command(action, before))
+        self._state = after
+        self._steps += 1
+
+        observation, reward, success = self.task.step(after, self._objects(after))
+        outcome = person.outcome if person is not None else ""
+        if outcome:  # the person's verdict outranks the sensed one
+            success = outcome == "success"
+            reward = 1.0 if success else 0.0
+        truncated = not success and (bool(outcome) or self._steps >= self.task.time_limit)
+        return Step(observation, reward, success, truncated, action, source, penalty, success, after.stamp)
+
+    def close(self) -> None:
+        self.robot.close()
+
+    def _ask_person(self, state: ArmState) -> TeleopCommand | None:
+        if self.teleop is None or self._episode.mode is Mode.EVAL:
+            return None
+        return self.teleop.read(state)
+
+    def _objects(self, state: ArmState) -> Objects:
+        objects = self.tracker.read()
+        for name, measured in objects.items():
+            age = state.stamp - measured.stamp
+            if age > self.max_object_age:
+                raise StaleStateError(
+                    f"the pose of {name!r} is {seconds(age):.2f} s old "
+                    f"(at most {seconds(self.max_object_age):.2f} s): is its tracker running and in view?"
+                )
+        return objects

@@ -1,0 +1,126 @@
+"""Runs episodes. The same runner serves the in-process loop and the ROS graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from robot_rl.core.protocols import GroundTruth, Policy
+from robot_rl.core.types import Episode, EpisodeResult, Key, Mode, Pose, Source, Transition
+from robot_rl.env.robot_env import RobotEnv
+
+OnTransition = Callable[[Transition], None]
+PolicyAt = Callable[[], Policy]
+"""Called before every action; returns the policy that is due at this tick."""
+
+
+class EpisodeRunner:
+    """Plays episodes of an environment with a policy and hands out their transitions.
+
+    Transitions are numbered without a gap in the order of their execution. An evaluation produces none; a
+    demonstration hands its own out when it has succeeded, so that a failed one teaches nothing.
+    """
+
+    def __init__(
+        self,
+        env: RobotEnv,
+        on_transition: OnTransition,
+        truth: GroundTruth | None = None,
+        actor: str = "actor",
+        run: int = 0,
+    ) -> None:
+        """Connect an environment to whoever wants its transitions.
+
+        Args:
+            env: The environment; its robot may be simulated, real or behind topics.
+            on_transition: Called once a step.
+            truth: Judges success by ground truth where there is one.
+            actor: Name of this actor, part of every transition's key.
+            run: Counts the starts of this actor, so that keys stay unique over restarts.
+        """
+        self.env = env
+        self.on_transition = on_transition
+        self.truth = truth
+        self.actor = actor
+        self.run_number = run
+        self.sequence = 0
+
+    def run(
+        self,
+        episode: Episode,
+        policy_at: PolicyAt,
+        deterministic: bool = False,
+        on_step: Callable[[], None] | None = None,
+    ) -> EpisodeResult:
+        """Play one episode to its end.
+
+        Args:
+            episode: Which one; its seed also seeds the policy's exploration.
+            policy_at: Gives the policy due at each tick.
+            deterministic: Act with the mean action instead of a sample.
+            on_step: Called after every step, for pictures and progress.
+        """
+        rng = None if deterministic else np.random.default_rng([episode.seed, 0xAC7])
+        observation = self.env.reset(episode)
+        judge = self.env.task.judge() if self.truth is not None else None
+        held: list[Transition] = []
+        total, human_steps, interventions, steps = 0.0, 0, 0, 0
+        truly, previous, version = False, Source.POLICY, 0
+        while True:
+            policy = policy_at()
+            version = policy.version
+            proposal = policy(observation, rng)
+            step = self.env.step(proposal)
+            if episode.mode is not Mode.EVAL:
+                transition = Transition(
+                    key=Key(self.actor, self.run_number, self.sequence + len(held)),
+                    episode=episode.index,
+                    step=steps,
+                    observation=observation,
+                    action=step.action,
+                    proposal=np.asarray(proposal, np.float32),
+                    reward=step.reward,
+                    penalty=step.penalty,
+                    terminated=step.terminated,
+                    truncated=step.truncated,
+                    next_observation=step.observation,
+                    source=step.source,
+                    policy_version=version,
+                    stamp=step.stamp,
+                )
+                held.append(transition)
+                if episode.mode is Mode.TRAIN or step.success:
+                    self._hand_out(held)
+            if judge is not None and self.truth is not None:
+                truly = judge.update(self.env.state, self.truth.truth())
+            steps += 1
+            total += step.reward - step.penalty
+            human_steps += step.source is not Source.POLICY
+            interventions += step.source is Source.HUMAN and previous is not Source.HUMAN
+            previous = step.source
+            observation = step.observation
+            if on_step is not None:
+                on_step()
+            if step.terminated or step.truncated:
+                break
+        return EpisodeResult(
+            episode=episode,
+            steps=steps,
+            success=truly if judge is not None else step.success,
+            reward=total,
+            interventions=interventions,
+            human_steps=human_steps,
+            policy_version=version,
+            truth=_heights(self.truth.truth()) if self.truth is not None else {},
+        )
+
+    def _hand_out(self, held: list[Transition]) -> None:
+        for transition in held:
+            self.on_transition(transition)
+        self.sequence += len(held)
+        held.clear()
+
+
+def _heights(truth: Mapping[str, Pose]) -> dict[str, float]:
+    return {f"{name}.height": float(pose.position[2]) for name, pose in truth.items()}

@@ -1,0 +1,208 @@
+"""The course of a training: demonstrations, practice, evaluations, the end.
+
+A pure state machine, asked for the next episode and told its result; the in-process loop and the actor node
+both follow it. Evaluation episodes are apart from training ones and have seeds of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from robot_rl.core.errors import RobotRlError
+from robot_rl.core.types import Episode, EpisodeResult, Mode
+
+SEED_STRIDE = 1_000_003
+EVALUATION_SEEDS = 500_000
+FINAL_SEEDS = 900_000
+"""Offsets that keep the seeds of evaluations apart from those of practice, and of each other."""
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """When to evaluate and when to stop."""
+
+    demonstrations: int = 5
+    """Successful demonstrations to record first [episodes]."""
+    max_steps: int = 8000
+    """Practice ends after this many steps [environment steps]."""
+    evaluate_every: int = 1000
+    """Practice between two evaluations [environment steps]."""
+    evaluation_episodes: int = 50
+    """Length of an evaluation [episodes]."""
+    good_enough: float = 0.98
+    """Success rate of an evaluation that counts as good."""
+    good_evaluations: int = 2
+    """Practice ends after this many good evaluations in a row; 0: never early."""
+    final_episodes: int = 100
+    """Fresh episodes of the final evaluation [episodes]."""
+    deterministic_evaluation: bool = False
+    """Evaluate with the mean action. Sampling, as HIL-SERL evaluates, leaves the fixed points that a
+    deterministic policy can hang in."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation: the policy alone, nobody helping."""
+
+    steps: int
+    """Practice so far [environment steps]."""
+    episodes: int
+    successes: int
+    mean_steps: float
+    """Mean length of the successful episodes [steps]; NaN when there is none."""
+    policy_version: int
+
+    @property
+    def success_rate(self) -> float:
+        return self.successes / max(self.episodes, 1)
+
+
+@dataclass
+class SessionRecord:
+    """All results so far, in order."""
+
+    demonstrations: list[EpisodeResult] = field(default_factory=list)
+    practice: list[EpisodeResult] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    final: Evaluation | None = None
+    final_episodes: list[EpisodeResult] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Practice steps, the person's included."""
+        return sum(result.steps for result in self.practice)
+
+    @property
+    def interventions(self) -> int:
+        return sum(result.interventions for result in self.practice)
+
+    @property
+    def human_steps(self) -> int:
+        return sum(result.human_steps for result in self.practice)
+
+    @property
+    def demonstration_steps(self) -> float:
+        """Mean length of the successful demonstrations [steps]."""
+        return mean([r.steps for r in self.demonstrations if r.success])
+
+
+class Session:
+    """Says which episode comes next until the training is over."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        seed: int,
+        on_evaluation: Callable[[Evaluation], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.record = SessionRecord()
+        self.on_evaluation = on_evaluation
+        self._index = 0
+        self._next_evaluation = config.evaluate_every
+        self._pending: list[EpisodeResult] = []
+        self._evaluating = False
+        self._practice_over = config.max_steps <= 0
+
+    @property
+    def phase(self) -> str:
+        """One of "demonstrations", "practice", "evaluation", "final evaluation", "done"."""
+        if self._demonstrations_missing():
+            return "demonstrations"
+        if self._evaluating:
+            return "evaluation"
+        if not self._practice_over:
+            return "practice"
+        return "final evaluation" if self._final_missing() else "done"
+
+    @property
+    def practice_steps(self) -> int:
+        return self.record.steps
+
+    def next_episode(self) -> Episode | None:
+        """The episode to run now, None when all is done."""
+        match self.phase:
+            case "demonstrations":
+                return self._episode(Mode.DEMO, self._index)
+            case "practice":
+                return self._episode(Mode.TRAIN, self._index)
+            case "evaluation":
+                batch = len(self.record.evaluations) * self.config.evaluation_episodes
+                return self._episode(Mode.EVAL, EVALUATION_SEEDS + batch + len(self._pending))
+            case "final evaluation":
+                return self._episode(Mode.EVAL, FINAL_SEEDS + len(self._pending))
+        return None
+
+    def add(self, result: EpisodeResult) -> None:
+        """Take the result of the episode that `next_episode` gave."""
+        phase = self.phase
+        self._index += 1
+        if phase == "demonstrations":
+            self.record.demonstrations.append(result)
+            attempts = len(self.record.demonstrations)
+            if attempts >= 4 * self.config.demonstrations and self._demonstrations_missing():
+                raise RobotRlError(
+                    f"only {sum(r.success for r in self.record.demonstrations)} of {attempts} demonstrations "
+                    "succeeded: look at their episode logs before going on"
+                )
+        elif phase == "practice":
+            self.record.practice.append(result)
+            steps = self.record.steps
+            if steps >= self._next_evaluation or steps >= self.config.max_steps:
+                self._evaluating = self.config.evaluation_episodes > 0
+                self._practice_over = steps >= self.config.max_steps
+                while self._next_evaluation <= steps:
+                    self._next_evaluation += self.config.evaluate_every
+        else:
+            self._pending.append(result)
+            self._finish_evaluation(phase)
+
+    def _finish_evaluation(self, phase: str) -> None:
+        final = phase == "final evaluation"
+        wanted = self.config.final_episodes if final else self.config.evaluation_episodes
+        if len(self._pending) < wanted:
+            return
+        evaluation = evaluate(self.record.steps, self._pending)
+        if final:
+            self.record.final, self.record.final_episodes = evaluation, self._pending
+        else:
+            self.record.evaluations.append(evaluation)
+            self._evaluating = False
+            self._practice_over = self._practice_over or self._good_enough()
+        self._pending = []
+        if self.on_evaluation is not None:
+            self.on_evaluation(evaluation)
+
+    def _good_enough(self) -> bool:
+        wanted = self.config.good_evaluations
+        last = self.record.evaluations[-wanted:] if wanted else []
+        return len(last) == wanted > 0 and all(e.success_rate >= self.config.good_enough for e in last)
+
+    def _demonstrations_missing(self) -> bool:
+        done = sum(result.success for result in self.record.demonstrations)
+        return done < self.config.demonstrations
+
+    def _final_missing(self) -> bool:
+        return self.record.final is None and self.config.final_episodes > 0
+
+    def _episode(self, mode: Mode, number: int) -> Episode:
+        return Episode(self._index, self.seed * SEED_STRIDE + number, mode)
+
+
+def evaluate(steps: int, results: list[EpisodeResult]) -> Evaluation:
+    """Sum up evaluation episodes."""
+    return Evaluation(
+        steps=steps,
+        episodes=len(results),
+        successes=sum(r.success for r in results),
+        mean_steps=mean([r.steps for r in results if r.success]),
+        policy_version=results[-1].policy_version if results else 0,
+    )
+
+
+def mean(values: list[int]) -> float:
+    """Arithmetic mean, NaN of nothing."""
+    return sum(values) / len(values) if values else math.nan

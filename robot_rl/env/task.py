@@ -1,0 +1,51 @@
+"""What makes a task of a robot: what is observed, what is rewarded, when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from robot_rl.core.spec import Observation, Spec
+from robot_rl.core.types import ArmState, Pose, StampedPose
+
+Objects = Mapping[str, StampedPose]
+"""Newest measured pose of each tracked object."""
+
+
+class Judgement(NamedTuple):
+    """A task's view of one instant."""
+
+    observation: Observation
+    reward: float
+    success: bool
+
+
+class Task(Protocol):
+    """The pure part of an environment: states and measured poses in, observations and rewards out."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def observation_spec(self) -> Spec: ...
+
+    @property
+    def time_limit(self) -> int:
+        """Steps after which an episode is truncated."""
+        ...
+
+    def reset(self, state: ArmState, objects: Objects) -> Observation: ...
+
+    def step(self, state: ArmState, objects: Objects) -> Judgement: ...
+
+    def judge(self) -> Judge:
+        """A judge of success by the true poses, for the evaluation alone."""
+        ...
+
+
+class Judge(Protocol):
+    """Decides by ground truth whether an episode succeeded."""
+
+    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
+        """See one instant; True once the goal has been reached in this episode."""
+        ...
