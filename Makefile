@@ -1,0 +1,85 @@
+# One virtual environment for everything: .venv. A stamp file in it says what is installed, so that a second
+# `make` starts at once. RUN_EXTRAS is what a user needs, DEV_EXTRAS what a developer needs on top.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+RUN_EXTRAS := sim,ros,learn
+DEV_EXTRAS := $(RUN_EXTRAS),dev,docs
+BENCH_EXTRAS := $(RUN_EXTRAS),bench
+REQUIREMENTS := pyproject.toml constraints.txt
+
+# Shared libraries of off-screen rendering, and the Debian packages that hold them.
+LIBRARIES := libEGL.so.1 libGL.so.1
+PACKAGES := libegl1 libgl1
+
+# DEMO passes options on: make demo DEMO="--seed 1 --headless"
+DEMO ?=
+# TESTS narrows a run: make test TESTS=tests/unit/test_spec.py
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-learning check fmt system-deps bench docs
+.DELETE_ON_ERROR:
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.run ## Make .venv and install what the demo and training need
+
+demo: setup system-deps ## Teach a simulated Franka to pick a cube, from nothing, in minutes
+	$(BIN)/robot-rl demo $(DEMO)
+
+test: $(VENV)/.dev system-deps ## Run the tests
+	$(BIN)/python -m pytest $(TESTS)
+
+test-learning: $(VENV)/.dev system-deps ## Run the long tests that train to the end
+	$(BIN)/python -m pytest -m learning $(TESTS)
+
+check: $(VENV)/.dev ## Check format, lint, types, layers, spelling and documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	@# An __init__.py in launch/ would hide ROS 2's own package of that name.
+	@! ls launch/__init__.py tests/__init__.py firmware/__init__.py 2>/dev/null
+	$(BIN)/mkdocs build --strict --quiet
+
+fmt: $(VENV)/.dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.bench system-deps ## Run the benchmarks, with their peers
+	@set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
+
+docs: $(VENV)/.dev ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+system-deps: ## Install the system libraries that rendering needs, or say which they are
+	@missing=""; for library in $(LIBRARIES); do ldconfig -p | grep -q "$$library" || missing="$$missing $$library"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -q update >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(PACKAGES) >/dev/null && exit 0; \
+	fi; \
+	echo "Off-screen rendering needs$$missing. Without it there is no video and the rendering tests fail." >&2; \
+	echo "On Debian and Ubuntu: sudo apt-get install $(PACKAGES)" >&2
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "robot_rl needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP) --config-settings editable_mode=compat --editable '.[$(RUN_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP) --config-settings editable_mode=compat --editable '.[$(DEV_EXTRAS)]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP) --config-settings editable_mode=compat --editable '.[$(BENCH_EXTRAS)]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,80 @@
+"""Fixtures and rules shared by all tests."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HAS_ROS = importlib.util.find_spec("rclpy") is not None
+SHARED_MEMORY = Path("/dev/shm")
+
+# Without ROS 2 the ROS tests are left out, but never in continuous integration, where that would go unseen.
+collect_ignore_glob = [] if HAS_ROS or os.environ.get("CI") else ["ros/*"]
+
+
+def pytest_report_header() -> str:
+    return (
+        "ROS 2: found" if HAS_ROS else "ROS 2: not found, tests/ros is left out (pip install robot-rl[ros])"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ros_tests = Path(__file__).parent / "ros"
+    for item in items:
+        if item.path.is_relative_to(ros_tests):
+            item.add_marker(pytest.mark.ros)
+        if item.get_closest_marker("ros"):
+            item.fixturenames.insert(0, "ros_domain")  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A ROS domain that nobody else on this machine uses, in this process and in those that it starts.
+
+    Transport is UDP only, so that even a killed process leaves no shared memory; the fixture checks it.
+    """
+    with _reserved_domain() as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+        before = _shared_memory_files()
+        yield domain
+        left = _shared_memory_files() - before
+        assert not left, f"left in {SHARED_MEMORY}: {sorted(left)}"
+
+
+@contextlib.contextmanager
+def _reserved_domain() -> Iterator[int]:
+    """Hold one of the domains 0-101 by an abstract socket, which the kernel frees however the process ends.
+
+    Higher domains would put DDS on ports of the ephemeral range, where any connection may sit already.
+    """
+    with contextlib.ExitStack() as stack:
+        for attempt in range(102):
+            domain = (os.getpid() + attempt) % 102
+            holder = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            try:
+                holder.bind(f"\0robot_rl.ros_domain.{domain}")
+            except OSError:
+                holder.close()
+                continue
+            yield domain
+            return
+    raise RuntimeError("all ROS domains 0-101 are taken by other tests on this machine")
+
+
+def _shared_memory_files() -> set[str]:
+    """Names of Fast DDS's and our own files in /dev/shm."""
+    pattern = re.compile(r"fastrtps|fastdds|robot_rl")
+    return (
+        {p.name for p in SHARED_MEMORY.iterdir() if pattern.search(p.name)}
+        if SHARED_MEMORY.exists()
+        else set()
+    )
