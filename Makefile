@@ -9,9 +9,9 @@ DEV_EXTRAS := $(RUN_EXTRAS),dev,docs
 BENCH_EXTRAS := $(RUN_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 
-# Shared libraries of off-screen rendering, and the Debian packages that hold them.
+# Shared libraries of off-screen rendering, and the Debian packages that hold them and what .venv needs.
 LIBRARIES := libEGL.so.1 libGL.so.1
-PACKAGES := libegl1 libgl1
+PACKAGES := python3-venv libegl1 libgl1
 
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
@@ -56,21 +56,23 @@ bench: $(VENV)/.bench system-deps ## Run the benchmarks, with their peers
 docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
-system-deps: ## Install the system libraries that rendering needs, or say which they are
-	@missing=""; for library in $(LIBRARIES); do ldconfig -p | grep -q "$$library" || missing="$$missing $$library"; done; \
+system-deps: ## Install the system packages that are needed, or say which they are
+	@missing=$$($(PYTHON) -c 'import ensurepip' 2>/dev/null || echo "Python's venv module"); \
+	for library in $(LIBRARIES); do \
+		PATH="$$PATH:/sbin" ldconfig -p | grep -q "$$library" || missing="$$missing $$library"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get -q update >/dev/null && \
-		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(PACKAGES) >/dev/null && exit 0; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null && exit 0; \
 	fi; \
-	echo "Off-screen rendering needs$$missing. Without it there is no video and the rendering tests fail." >&2; \
-	echo "On Debian and Ubuntu: sudo apt-get install $(PACKAGES)" >&2
+	echo "Not found: $$missing. On Debian and Ubuntu: sudo apt-get install $(PACKAGES)" >&2; \
+	echo "Without the libraries there is no off-screen rendering: no video, and its tests fail." >&2
 
-$(BIN)/python:
+$(BIN)/python: | system-deps
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "robot_rl needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || \
-		{ echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(REQUIREMENTS) | $(BIN)/python
 	$(PIP) --config-settings editable_mode=compat --editable '.[$(RUN_EXTRAS)]'
