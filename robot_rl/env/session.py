@@ -23,8 +23,6 @@ FINAL_SEEDS = 900_000
 class SessionConfig:
     """When to evaluate and when to stop."""
 
-    demonstrations: int = 5
-    """Successful demonstrations to record first [episodes]."""
     max_steps: int = 8000
     """Practice ends after this many steps [environment steps]."""
     evaluate_every: int = 1000
@@ -89,16 +87,21 @@ class SessionRecord:
 
 
 class Session:
-    """Says which episode comes next until the training is over."""
+    """Says which episode comes next until the training is over.
+
+    It first asks for `demonstrations` successful demonstrations, then practises and evaluates in turn.
+    """
 
     def __init__(
         self,
         config: SessionConfig,
         seed: int,
+        demonstrations: int,
         on_evaluation: Callable[[Evaluation], None] | None = None,
     ) -> None:
         self.config = config
         self.seed = seed
+        self.demonstrations = demonstrations
         self.record = SessionRecord()
         self.on_evaluation = on_evaluation
         self._index = 0
@@ -143,7 +146,7 @@ class Session:
         if phase == "demonstrations":
             self.record.demonstrations.append(result)
             attempts = len(self.record.demonstrations)
-            if attempts >= 4 * self.config.demonstrations and self._demonstrations_missing():
+            if attempts >= 4 * self.demonstrations and self._demonstrations_missing():
                 raise RobotRlError(
                     f"only {sum(r.success for r in self.record.demonstrations)} of {attempts} demonstrations "
                     "succeeded: look at their episode logs before going on"
@@ -183,7 +186,7 @@ class Session:
 
     def _demonstrations_missing(self) -> bool:
         done = sum(result.success for result in self.record.demonstrations)
-        return done < self.config.demonstrations
+        return done < self.demonstrations
 
     def _final_missing(self) -> bool:
         return self.record.final is None and self.config.final_episodes > 0

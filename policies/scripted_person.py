@@ -1,0 +1,192 @@
+"""A scripted person who demonstrates a task and corrects a policy, with people's shortcomings.
+
+She moves at about half the speed that the robot could go, hesitates, trembles, reacts late, does not always
+look, and now and then moves the wrong way. All of it is parameters. Without it, training with people in the
+loop could be measured only with people, and a flawless script would make cloning look like the answer.
+
+She sees the ground truth, as a person in the room does; nothing of it reaches the policy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from robot_rl.core.protocols import GroundTruth
+from robot_rl.core.types import ArmState, Episode, Mode, Pose, TeleopCommand
+
+
+@dataclass(frozen=True)
+class PersonConfig:
+    """What the person is like. Durations are in seconds, so that they hold at any control rate."""
+
+    linear_speed: float = 0.15
+    """Top speed of her hand [m/s]; the arm itself could go twice as fast."""
+    angular_speed: float = 0.8
+    """Top turning speed of her hand [rad/s]."""
+    gain: float = 3.0
+    """How briskly she closes a remaining distance [1/s]."""
+    tremor: float = 0.02
+    """Standard deviation of her hand's unwanted velocity [m/s]; turning trembles five times that [rad/s]."""
+    tremor_time: float = 0.3
+    """Correlation time of the tremor [s]."""
+    hesitation: float = 0.6
+    """Probability that she pauses before the next stage of the task."""
+    hesitation_time: tuple[float, float] = (0.2, 0.6)
+    """Shortest and longest pause [s]."""
+    reaction_time: float = 0.2
+    """Delay between what happens and what she does about it [s]."""
+    wrong_moves: float = 0.08
+    """How often she starts to move the wrong way [1/s]."""
+    wrong_move_time: tuple[float, float] = (0.2, 0.5)
+    """Shortest and longest wrong move [s]."""
+    patience: float = 0.6
+    """Time without progress after which she means to step in [s]."""
+    attention: float = 0.8
+    """Probability that she is looking when it is time to step in; if not, her patience starts anew."""
+    intervention_time: tuple[float, float] = (0.6, 1.8)
+    """Shortest and longest intervention [s]."""
+
+
+class View(NamedTuple):
+    """What she sees at one instant."""
+
+    state: ArmState
+    truth: Mapping[str, Pose]
+
+
+class Intent(NamedTuple):
+    """What she wants to do next."""
+
+    stage: str
+    """Name of the stage of the task; she may hesitate when it changes."""
+    linear: np.ndarray
+    """(3,) remaining way of the TCP target, base frame [m]."""
+    yaw: float
+    """Remaining turn of the TCP target about the base's z axis [rad]."""
+    gripper: int
+    """-1 close, +1 open, 0 leave."""
+
+
+class Skill(Protocol):
+    """How a task is done. It depends on the present view alone, so that she can step in anywhere."""
+
+    def intend(self, view: View) -> Intent: ...
+
+    def progress(self, view: View) -> float:
+        """Grows as the task gets nearer to its goal [m]."""
+        ...
+
+
+PROGRESS_STEP = 0.005
+"""Progress below this is none [m]."""
+
+
+class ScriptedPerson:
+    """The `Teleop` of a scripted person: she demonstrates in DEMO episodes and corrects in TRAIN ones."""
+
+    def __init__(self, config: PersonConfig, skill: Skill, truth: GroundTruth, control_rate: float) -> None:
+        self.config = config
+        self.skill = skill
+        self.truth = truth
+        self.period = 1.0 / control_rate
+        self._rng = np.random.default_rng(0)
+        self._mode = Mode.EVAL
+        self._past: deque[View] = deque()
+        self._restart()
+
+    def reset(self, episode: Episode, state: ArmState) -> None:
+        del state
+        self._rng = np.random.default_rng([episode.seed, 0x9E2])
+        self._mode = episode.mode
+        self._past.clear()
+        self._restart()
+
+    def _restart(self) -> None:
+        self._stage = ""
+        self._pause = 0
+        self._wrong_steps = 0
+        self._wrong_way = np.zeros(4)
+        self._tremor = np.zeros(4)
+        self._acting = 0
+        self._best = -np.inf
+        self._idle = 0
+
+    def read(self, state: ArmState) -> TeleopCommand:
+        now = View(state, self.truth.truth())
+        self._past.append(now)
+        if len(self._past) > 1 + self._steps(self.config.reaction_time):
+            self._past.popleft()
+        seen = self._past[0]
+        if self._mode is Mode.EVAL or (self._mode is Mode.TRAIN and not self._in_control(seen)):
+            return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
+        return self._act(now, seen)
+
+    def _in_control(self, seen: View) -> bool:
+        """Decide whether she holds the device at this tick of a practice episode."""
+        if self._acting > 0:
+            self._acting -= 1
+            if self._acting == 0:
+                self._best, self._idle = self.skill.progress(seen), 0
+            return self._acting > 0
+        progress = self.skill.progress(seen)
+        if progress > self._best + PROGRESS_STEP:
+            self._best, self._idle = progress, 0
+            return False
+        self._idle += 1
+        if self._idle < self._steps(self.config.patience):
+            return False
+        self._idle = 0
+        if self._rng.random() >= self.config.attention:
+            return False
+        self._acting = self._duration(self.config.intervention_time)
+        self._stage = ""
+        return True
+
+    def _act(self, now: View, seen: View) -> TeleopCommand:
+        # Her own hand she feels at once; the scene, and with it what is to be done, she sees late.
+        state = now.state
+        hand = replace(seen.state, tcp=state.tcp, target=state.target, gripper_closed=state.gripper_closed)
+        intent = self.skill.intend(View(hand, seen.truth))
+        if intent.stage != self._stage:
+            first, self._stage = self._stage == "", intent.stage
+            if not first and self._rng.random() < self.config.hesitation:
+                self._pause = self._duration(self.config.hesitation_time)
+        velocity = np.array([*intent.linear, intent.yaw]) * self.config.gain
+        velocity[:3] *= min(1.0, self.config.linear_speed / max(float(np.linalg.norm(velocity[:3])), 1e-9))
+        velocity[3] = np.clip(velocity[3], -self.config.angular_speed, self.config.angular_speed)
+        gripper = intent.gripper
+        if self._pause > 0:
+            self._pause -= 1
+            velocity[:], gripper = 0.0, 0
+        velocity = self._wrong(velocity) + self._tremble()
+        twist = np.array([*velocity[:3], 0.0, 0.0, velocity[3]])
+        return TeleopCommand(state.stamp, active=True, twist=twist, gripper=gripper)
+
+    def _wrong(self, velocity: np.ndarray) -> np.ndarray:
+        if self._wrong_steps == 0 and self._rng.random() < self.config.wrong_moves * self.period:
+            self._wrong_steps = self._duration(self.config.wrong_move_time)
+            way = self._rng.normal(size=3)
+            way *= self.config.linear_speed / float(np.linalg.norm(way))
+            self._wrong_way = np.array([*way, self._rng.uniform(-1, 1) * self.config.angular_speed])
+        if self._wrong_steps > 0:
+            self._wrong_steps -= 1
+            return self._wrong_way
+        return velocity
+
+    def _tremble(self) -> np.ndarray:
+        """An Ornstein-Uhlenbeck process, sampled exactly at the control rate."""
+        keep = float(np.exp(-self.period / self.config.tremor_time))
+        scale = self.config.tremor * np.array([1.0, 1.0, 1.0, 5.0])
+        self._tremor = keep * self._tremor + np.sqrt(1.0 - keep**2) * scale * self._rng.normal(size=4)
+        return self._tremor
+
+    def _steps(self, duration: float) -> int:
+        return max(0, round(duration / self.period))
+
+    def _duration(self, bounds: tuple[float, float]) -> int:
+        return max(1, self._steps(float(self._rng.uniform(*bounds))))

@@ -1,0 +1,79 @@
+"""How the scripted person does the arm's tasks: pure functions of what she sees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from policies.scripted_person import Intent, View
+from robot_rl.core.frames import swing_twist, tool_yaw
+
+
+@dataclass(frozen=True)
+class ReachSkill:
+    """Bring the TCP to the object `goal`."""
+
+    goal: str = "goal"
+
+    def intend(self, view: View) -> Intent:
+        way = view.truth[self.goal].position - view.state.target.position
+        return Intent("reach", way, -tool_yaw(view.state.target.quaternion), 0)
+
+    def progress(self, view: View) -> float:
+        return -float(np.linalg.norm(view.truth[self.goal].position - view.state.tcp.position))
+
+
+@dataclass(frozen=True)
+class PickSkill:
+    """Go above the cube, align, descend, close, lift; open and go back up when the grasp failed."""
+
+    cube: str = "cube"
+    hover: float = 0.07
+    """Height above the cube at which the hand aligns [m]."""
+    lift: float = 0.16
+    """Height to which the cube is lifted [m]."""
+    near: float = 0.012
+    """Distance at which a stage counts as done [m]."""
+    yaw_near: float = 0.15
+    """Misalignment that is good enough to close [rad]."""
+    held_width: float = 0.025
+    """A closed gripper that is wider holds the cube [m]."""
+
+    def intend(self, view: View) -> Intent:
+        state, cube = view.state, view.truth[self.cube]
+        way = cube.position - state.target.position
+        turn = quarter_turn(swing_twist(cube.quaternion)[1] - tool_yaw(state.target.quaternion))
+        aside = math.hypot(float(way[0]), float(way[1]))
+        if state.gripper_closed:
+            if self._grasped(view):
+                return Intent("lift", np.array([0.0, 0.0, self.lift - cube.position[2]]), 0.0, -1)
+            if float(np.linalg.norm(cube.position - state.tcp.position)) < 2 * self.near:
+                return Intent("close", np.zeros(3), 0.0, -1)  # the fingers are still on their way
+            return Intent("reopen", np.array([0.0, 0.0, self.hover / 2]), 0.0, 1)
+        aligned = aside < self.near and abs(turn) < self.yaw_near
+        if aligned and abs(way[2]) < self.near:
+            return Intent("close", np.zeros(3), 0.0, -1)
+        if aligned or (aside < 1.5 * self.near and way[2] > -0.6 * self.hover):
+            return Intent("descend", way, turn, 1)
+        above = way + np.array([0.0, 0.0, self.hover])
+        if aside > 0.04 and above[2] > 0.02:
+            return Intent("rise", np.array([0.0, 0.0, above[2]]), turn, 1)  # clear the cube first
+        return Intent("approach", above, turn, 1)
+
+    def _grasped(self, view: View) -> bool:
+        state = view.state
+        apart = float(np.linalg.norm(view.truth[self.cube].position - state.tcp.position))
+        return state.gripper_closed and state.gripper_width > self.held_width and apart < 0.03
+
+    def progress(self, view: View) -> float:
+        cube = view.truth[self.cube].position
+        if self._grasped(view):
+            return 1.0 + float(cube[2])
+        return -float(np.linalg.norm(cube - view.state.tcp.position))
+
+
+def quarter_turn(angle: float) -> float:
+    """The equivalent turn in [-pi/4, pi/4] for an object with four-fold symmetry [rad]."""
+    return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4

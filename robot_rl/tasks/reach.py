@@ -1,0 +1,95 @@
+"""Bring the TCP to a point: the pure part of `franka_reach`, the smallest task that has every part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_rl.core.spec import ArraySpec, Observation, Spec
+from robot_rl.core.types import ArmState, Pose
+from robot_rl.env.relative_frame import tool_axes
+from robot_rl.env.task import Judgement, Objects
+
+
+@dataclass(frozen=True)
+class ReachConfig:
+    """Goal and time limit."""
+
+    radius: float = 0.015
+    """The TCP must come this near to the goal [m]."""
+    hold_time: float = 0.3
+    """How long it must stay there [s]."""
+    time_limit: float = 5.0
+    """Length of an episode [s]."""
+    centre: tuple[float, float, float] = (0.5, 0.0, 0.15)
+    """Centre of the workspace, base frame [m]; the TCP's position is observed about it."""
+
+
+class Within:
+    """Counts for how many ticks in a row the TCP has been near a point; also the evaluation's judge."""
+
+    def __init__(self, radius: float, ticks: int) -> None:
+        self.radius = radius
+        self.wanted = ticks
+        self.ticks = 0
+        self._reached = False
+
+    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
+        return self.see(state, truth["goal"])
+
+    def see(self, state: ArmState, goal: Pose) -> bool:
+        near = float(np.linalg.norm(goal.position - state.tcp.position)) <= self.radius
+        self.ticks = self.ticks + 1 if near else 0
+        self._reached = self._reached or self.ticks >= self.wanted
+        return self._reached
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.ticks / self.wanted)
+
+
+class Reach:
+    """Observation and sparse reward of reaching the tracked object `goal`."""
+
+    name = "franka_reach"
+
+    def __init__(self, config: ReachConfig, control_rate: float) -> None:
+        self.config = config
+        self.time_limit = round(config.time_limit * control_rate)
+        self._ticks = max(1, round(config.hold_time * control_rate))
+        self._centre = np.array(config.centre)
+        self._near = Within(config.radius, self._ticks)
+        self.observation_spec = Spec.of(
+            {
+                "goal.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.1, names=("x", "y", "z")),
+                "tcp.position": ArraySpec((3,), "m", "workspace", -2, 2, scale=0.2, names=("x", "y", "z")),
+                "tcp.velocity": ArraySpec((3,), "m/s", "tool", -5, 5, scale=0.2, names=("x", "y", "z")),
+                "target.offset": ArraySpec((3,), "m", "tool", -1, 1, scale=0.03, names=("x", "y", "z")),
+                "hold": ArraySpec((1,), "1", "", 0, 1),
+            }
+        )
+
+    def reset(self, state: ArmState, objects: Objects) -> Observation:
+        self._near = Within(self.config.radius, self._ticks)
+        return self._observe(state, objects)
+
+    def step(self, state: ArmState, objects: Objects) -> Judgement:
+        success = self._near.see(state, objects["goal"].pose)
+        return Judgement(self._observe(state, objects), 1.0 if success else 0.0, success)
+
+    def judge(self) -> Within:
+        # Half a millimetre of marker noise must not turn a sensed success into a failure.
+        return Within(self.config.radius + 0.003, self._ticks)
+
+    def _observe(self, state: ArmState, objects: Objects) -> Observation:
+        axes = tool_axes(state).T
+        values = {
+            "goal.position": axes @ (objects["goal"].pose.position - state.tcp.position),
+            "tcp.position": state.tcp.position - self._centre,
+            "tcp.velocity": axes @ state.twist[:3],
+            "target.offset": axes @ (state.target.position - state.tcp.position),
+            "hold": np.array([self._near.fraction]),
+        }
+        return {name: value.astype(np.float32) for name, value in values.items()}
