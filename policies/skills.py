@@ -40,11 +40,13 @@ class PickSkill:
     """Misalignment that is good enough to close [rad]."""
     held_width: float = 0.025
     """A closed gripper that is wider holds the cube [m]."""
+    max_yaw: float = 1.0
+    """The hand is not turned further than this from straight ahead [rad]."""
 
     def intend(self, view: View) -> Intent:
         state, cube = view.state, view.truth[self.cube]
         way = cube.position - state.target.position
-        turn = quarter_turn(swing_twist(cube.quaternion)[1] - tool_yaw(state.target.quaternion))
+        turn = self._turn(swing_twist(cube.quaternion)[1], tool_yaw(state.target.quaternion))
         aside = math.hypot(float(way[0]), float(way[1]))
         if state.gripper_closed:
             if self._grasped(view):
@@ -61,6 +63,13 @@ class PickSkill:
         if aside > 0.04 and above[2] > 0.02:
             return Intent("rise", np.array([0.0, 0.0, above[2]]), turn, 1)  # clear the cube first
         return Intent("approach", above, turn, 1)
+
+    def _turn(self, cube_yaw: float, hand_yaw: float) -> float:
+        """The shorter way to a face of the cube that the wrist can reach [rad]."""
+        turn = quarter_turn(cube_yaw - hand_yaw)
+        if abs(hand_yaw + turn) > self.max_yaw:
+            turn -= math.copysign(math.pi / 2, hand_yaw + turn)
+        return turn
 
     def _grasped(self, view: View) -> bool:
         state = view.state

@@ -58,7 +58,7 @@ class Rate:
         self.next_tick = clock.now() + self.period
 
     def sleep(self) -> int:
-        """Wait for the next tick; return how late [ns] the loop is. Missed ticks are skipped, not caught up."""
+        """Wait for the next tick and return how late [ns] the loop is; missed ticks are skipped."""
         self.clock.sleep_until(self.next_tick)
         lateness = self.clock.now() - self.next_tick
         if lateness > self.late_after:

@@ -19,10 +19,12 @@ DOWN_QUATERNION = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 def xyzw_from_wxyz(q: np.ndarray) -> np.ndarray:
+    """From MuJoCo's order to ours."""
     return np.array([q[1], q[2], q[3], q[0]], dtype=float)
 
 
 def wxyz_from_xyzw(q: np.ndarray) -> np.ndarray:
+    """From our order to MuJoCo's."""
     return np.array([q[3], q[0], q[1], q[2]], dtype=float)
 
 
@@ -71,7 +73,7 @@ def matrix_from_quaternion(q: np.ndarray) -> np.ndarray:
 
 
 def quaternion_from_matrix(m: np.ndarray) -> np.ndarray:
-    """xyzw with w >= 0, by the largest of the four squared components (Shepperd, 1978)."""
+    """Xyzw with w >= 0, by the largest of the four squared components (Shepperd, 1978)."""
     trace = float(m[0, 0] + m[1, 1] + m[2, 2])
     squares = [
         1 + 2 * float(m[0, 0]) - trace,

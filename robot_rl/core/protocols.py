@@ -136,37 +136,82 @@ class Policy(Protocol):
 
 @runtime_checkable
 class Plant(Protocol):
-    """Rigid-body physics of one arm on its table, below the controller: torques in, joint state out."""
+    """Rigid-body physics of one arm on its table, below the controller: torques in, joint state out.
+
+    It compensates gravity by itself, as the real arm does: zero torque at rest stays at rest.
+    """
 
     @property
     def timestep(self) -> float:
         """Physics step [s]."""
         ...
 
-    def reset(self, q: np.ndarray, objects: Mapping[str, Pose]) -> None: ...
+    def reset(self, q: np.ndarray, gripper_width: float, objects: Mapping[str, Pose]) -> None:
+        """Start again at rest in the joint pose `q` (7,) [rad], as if nothing had happened before."""
+        ...
 
-    def read(self) -> PlantState: ...
+    def place(self, objects: Mapping[str, Pose]) -> None:
+        """Put objects at rest at these poses; the arm is left alone."""
+        ...
+
+    def read(self) -> PlantState:
+        """The state now; one that was read before may change with the physics."""
+        ...
 
     def apply(self, torque: np.ndarray, gripper_width: float) -> None:
-        """Set arm torques [Nm] and the wanted gripper opening [m] for the steps that follow.
-
-        The plant compensates gravity by itself, as the real arm does.
-        """
+        """Set arm torques (7,) [Nm] and the wanted gripper opening [m] for the steps that follow."""
         ...
 
     def advance(self, steps: int) -> None:
-        """Integrate `steps` physics steps."""
+        """Integrate `steps` physics steps, at least one."""
         ...
 
-    def objects(self) -> Mapping[str, Pose]: ...
+    def objects(self) -> Mapping[str, Pose]:
+        """True poses of the objects now, copies."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class PlantState(Protocol):
-    """What a controller needs of a plant at one instant; arrays may be views that the next step changes."""
+    """What a controller needs of an arm at one instant; arrays may be views that the next step changes."""
 
-    q: np.ndarray  # (7,) rad
-    dq: np.ndarray  # (7,) rad/s
-    position: np.ndarray  # (3,) TCP in base, m
-    rotation: np.ndarray  # (3, 3) TCP to base
-    jacobian: np.ndarray  # (6, 7) TCP, base frame: linear rows, then angular
-    coriolis: np.ndarray  # (7,) Nm
+    @property
+    def q(self) -> np.ndarray:
+        """(7,) joint positions [rad]."""
+        ...
+
+    @property
+    def dq(self) -> np.ndarray:
+        """(7,) joint velocities [rad/s]."""
+        ...
+
+    @property
+    def position(self) -> np.ndarray:
+        """(3,) TCP in the base frame [m]."""
+        ...
+
+    @property
+    def quaternion(self) -> np.ndarray:
+        """(4,) xyzw, TCP to base."""
+        ...
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """(6, 7) of the TCP in the base frame: linear rows, then angular."""
+        ...
+
+    @property
+    def coriolis(self) -> np.ndarray:
+        """(7,) Coriolis and centrifugal torque [Nm], without gravity."""
+        ...
+
+    @property
+    def wrench(self) -> np.ndarray:
+        """(6,) external force [N] and torque [Nm] on the TCP, base frame."""
+        ...
+
+    @property
+    def gripper_width(self) -> float:
+        """Opening between the fingers [m]."""
+        ...
