@@ -56,9 +56,7 @@ class LocalPolicies:
     def _fetch(self) -> None:
         if self._version != self.learner.version:
             self._version = self.learner.version
-            self._policy = GaussianPolicy(
-                self.learner.spec, self.learner.weights(), self._version, self.learner.config.gripper
-            )
+            self._policy = GaussianPolicy(self.learner.spec, self.learner.weights(), self._version)
 
 
 @dataclass

@@ -1,0 +1,141 @@
+"""The learned policy at run time: a tanh-Gaussian network in NumPy.
+
+Names of the arrays, shared by learner, bundle and exports (all float32):
+
+    layers.N.weight (in, out), layers.N.bias (out,)     dense layers, ReLU between them; the last one gives
+                                                        mean and log standard deviation side by side
+    gripper.layers.N.weight / .bias / .scale / .offset  optional Q-function of a discrete gripper over close,
+                                                        keep, open (-1, 0, +1), layer-normalised
+
+The input is the packed observation over `Spec.vector_scale`. The action is tanh(mean), or with a random
+generator tanh(mean + exp(log_std) * noise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robot_rl.core.errors import PolicyError
+from robot_rl.core.spec import EnvSpec, Observation
+
+LOG_STD_BOUNDS = (-5.0, 2.0)
+"""Bounds of the log standard deviation before the tanh."""
+NORM_EPSILON = 1e-6
+"""Added to the variance in layer normalisation."""
+GRIPPER_PREFIX = "gripper."
+GRIPPER_CHOICES = np.array([-1.0, 0.0, 1.0], np.float32)
+"""Values of the gripper's action: close, keep, open."""
+
+Layer = tuple[np.ndarray, np.ndarray]
+NormalisedLayer = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+def layer_count(weights: Mapping[str, np.ndarray], prefix: str = "") -> int:
+    """Number of dense layers below `prefix`."""
+    count = 0
+    while f"{prefix}layers.{count}.weight" in weights:
+        count += 1
+    return count
+
+
+class GaussianPolicy:
+    """Maps observations to actions. The weights are copied, so that nobody can change them in flight."""
+
+    def __init__(self, spec: EnvSpec, weights: Mapping[str, np.ndarray], version: int = 0) -> None:
+        self.spec = spec
+        self._version = version
+        check_weights(spec, weights)
+        arrays = {name: np.array(array, np.float32) for name, array in weights.items()}
+        # The division by the scales is folded into the first layer.
+        scale = spec.observation.vector_scale
+        for first in ("layers.0.weight", f"{GRIPPER_PREFIX}layers.0.weight"):
+            if first in arrays:
+                arrays[first] /= scale[:, None]
+        self._layers: list[Layer] = [
+            (arrays[f"layers.{n}.weight"], arrays[f"layers.{n}.bias"]) for n in range(layer_count(arrays))
+        ]
+        self._gripper: list[NormalisedLayer] = []
+        for n in range(layer_count(arrays, GRIPPER_PREFIX)):
+            name = f"{GRIPPER_PREFIX}layers.{n}."
+            scale, offset = arrays.get(name + "scale"), arrays.get(name + "offset")
+            self._gripper.append((arrays[name + "weight"], arrays[name + "bias"], scale, offset))
+        self._dimension = spec.action.size - bool(self._gripper)
+
+    @property
+    def version(self) -> int:
+        """Version of the weights."""
+        return self._version
+
+    def __call__(self, observation: Observation, rng: np.random.Generator | None) -> np.ndarray:
+        """(a,) float32 in [-1, 1]; the mean action when `rng` is None, else a sample."""
+        vector = self.spec.observation.vector(observation)
+        x = vector
+        for weight, bias in self._layers[:-1]:
+            x = x @ weight
+            x += bias
+            np.maximum(x, 0.0, out=x)
+        weight, bias = self._layers[-1]
+        x = x @ weight
+        x += bias
+        action = x[: self._dimension]
+        if rng is not None:
+            log_std = np.clip(x[self._dimension :], *LOG_STD_BOUNDS)
+            action = action + np.exp(log_std) * rng.standard_normal(self._dimension, np.float32)
+        action = np.tanh(action)
+        if not self._gripper:
+            return action
+        choice = GRIPPER_CHOICES[self.gripper_values(vector).argmax()]
+        return np.append(action, choice)
+
+    def gripper_values(self, vector: np.ndarray) -> np.ndarray:
+        """(3,) values of closing, keeping and opening, for a packed observation in its units."""
+        x = vector
+        for weight, bias, scale, offset in self._gripper[:-1]:
+            x = x @ weight + bias
+            if scale is not None and offset is not None:
+                x = x - x.mean()
+                x = x / np.sqrt(x.dot(x) / x.size + np.float32(NORM_EPSILON)) * scale + offset
+            x = np.maximum(x, 0.0)
+        weight, bias, _, _ = self._gripper[-1]
+        return x @ weight + bias
+
+
+def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
+    """Raise `PolicyError` unless the arrays make a network from this observation to this action."""
+    gripper_layers = layer_count(weights, GRIPPER_PREFIX)
+    outputs = {"": 2 * (spec.action.size - bool(gripper_layers)), GRIPPER_PREFIX: len(GRIPPER_CHOICES)}
+    known: set[str] = set()
+    for prefix in ("", GRIPPER_PREFIX) if gripper_layers else ("",):
+        width = spec.observation.vector_size
+        count = layer_count(weights, prefix)
+        if count == 0:
+            raise PolicyError(
+                f"the weights hold no array {prefix}layers.0.weight; they have {sorted(weights)}"
+            )
+        for n in range(count):
+            name = f"{prefix}layers.{n}."
+            weight = weights[name + "weight"]
+            if weight.ndim != 2 or weight.shape[0] != width:
+                raise PolicyError(f"{name}weight has shape {weight.shape}, expected ({width}, outputs)")
+            width = weight.shape[1]
+            for part in ("bias", "scale", "offset"):
+                if part != "bias" and (name + part not in weights or not prefix):
+                    continue
+                vector = weights.get(name + part)
+                if vector is None or vector.shape != (width,):
+                    found = "missing" if vector is None else f"of shape {vector.shape}"
+                    raise PolicyError(f"{name}{part} is {found}, expected ({width},)")
+                known.add(name + part)
+            known.add(name + "weight")
+        if width != outputs[prefix]:
+            raise PolicyError(
+                f"the network {prefix or 'of the actor '}gives {width} numbers; "
+                f"an action of {spec.action.size} needs {outputs[prefix]}"
+            )
+    if extra := sorted(set(weights) - known):
+        raise PolicyError(f"unexpected arrays in the weights: {extra}")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise PolicyError(f"{name} is not finite")

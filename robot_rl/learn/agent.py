@@ -1,0 +1,113 @@
+"""The agent: an immutable pytree of networks, optimisers, random key and counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from robot_rl.core.errors import SpecError
+from robot_rl.core.spec import EnvSpec
+from robot_rl.learn import adam, networks
+from robot_rl.learn.networks import Params
+from robot_rl.learn.settings import LearnerConfig
+
+GRIPPER_CHOICES = 3
+"""Close (-1), keep (0), open (+1)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The static facts that programs are traced with."""
+
+    observations: int
+    """Length of the packed observation."""
+    actions: int
+    """Length of the executed action, gripper included."""
+    discrete_gripper: bool
+    """Whether the last element of the action belongs to the gripper's Q-function."""
+    groups: int
+    """Products that the critic ensemble is split into: 1 is batched, one per member is unrolled."""
+
+    @property
+    def continuous(self) -> int:
+        """Length of the action that the Gaussian actor chooses."""
+        return self.actions - self.discrete_gripper
+
+
+def shape_of(spec: EnvSpec, config: LearnerConfig, layout: str) -> Shape:
+    """Static facts from the task's spec; `layout` is "batched" or "unrolled"."""
+    discrete = config.gripper == "discrete"
+    if discrete and (not spec.action.names or spec.action.names[-1] != "gripper"):
+        raise SpecError(
+            'a discrete gripper needs an action whose last element is named "gripper"; '
+            f"this task's are {list(spec.action.names)}. Set learner.gripper to continuous."
+        )
+    if spec.observation.vector_size == 0:
+        raise SpecError("the observation has no float32 vector to learn from")
+    groups = config.critics if layout == "unrolled" else 1
+    return Shape(spec.observation.vector_size, spec.action.size, discrete, groups)
+
+
+class Agent(NamedTuple):
+    """All that learning changes, replay apart. Every leaf is a strongly typed array."""
+
+    actor: Params
+    critic: tuple[Params, ...]
+    target: tuple[Params, ...]
+    gripper: Params
+    """The gripper's Q-function; empty when the gripper is continuous."""
+    gripper_target: Params
+    log_temperature: jax.Array
+    actor_moments: adam.Moments
+    critic_moments: adam.Moments
+    gripper_moments: adam.Moments
+    temperature_moments: adam.Moments
+    key: jax.Array
+    """Raw key data of the random stream."""
+    steps: jax.Array
+    """() int32, environment steps seen, demonstrations not counted."""
+    updates: jax.Array
+    """() int32, critic steps taken."""
+
+
+def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
+    """A new agent."""
+    key = jax.random.key(seed)
+    actor_key, critic_key, gripper_key, stream = jax.random.split(key, 4)
+    actor = networks.init_actor(
+        actor_key, [shape.observations, *config.hidden, shape.continuous], config.initial_std
+    )
+    sizes = [shape.observations + shape.continuous, *config.hidden, 1]
+    stacked = networks.init_ensemble(critic_key, config.critics, sizes, norm=config.critic_layer_norm)
+    critic = networks.split_ensemble(stacked, shape.groups)
+    gripper: Params = {}
+    if shape.discrete_gripper:
+        sizes = [shape.observations, *config.hidden, GRIPPER_CHOICES]
+        gripper = networks.init_mlp(gripper_key, sizes, norm=config.critic_layer_norm)
+    log_temperature = jnp.asarray(np.log(np.float32(config.initial_temperature)), jnp.float32)
+    return Agent(
+        actor=actor,
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),
+        gripper=gripper,
+        gripper_target=jax.tree.map(jnp.copy, gripper),
+        log_temperature=log_temperature,
+        actor_moments=adam.init(actor),
+        critic_moments=adam.init(critic),
+        gripper_moments=adam.init(gripper),
+        temperature_moments=adam.init(log_temperature),
+        key=jax.random.key_data(stream),
+        steps=jnp.int32(0),
+        updates=jnp.int32(0),
+    )
+
+
+def actor_arrays(agent: Agent) -> dict[str, np.ndarray]:
+    """What a policy needs at run time, under the names of `policies.gaussian_policy`."""
+    arrays = {name: np.asarray(array) for name, array in agent.actor.items()}
+    arrays |= {f"gripper.{name}": np.asarray(array) for name, array in agent.gripper.items()}
+    return arrays

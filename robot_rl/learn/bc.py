@@ -1,0 +1,57 @@
+"""Behaviour cloning on the demonstration ring, before reinforcement learning starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+
+from robot_rl.learn import adam, networks, replay
+from robot_rl.learn.agent import Agent, Shape
+from robot_rl.learn.networks import Params
+from robot_rl.learn.replay import Replay, Rings
+from robot_rl.learn.settings import LearnerConfig
+from robot_rl.learn.update import Metrics, cloning_loss, gripper_class, margin_loss
+
+
+def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agent, Metrics]]:
+    """The function pretrain(agent, replay): `config.bc_steps` steps of Adam in one scan.
+
+    The loss is |tanh(mean(s)) - a|^2 over demonstrations, and for a discrete gripper the DQfD margin.
+    """
+    rings = Rings(config.capacity, config.demo_capacity)
+
+    def loss(networks_: tuple[Params, Params], batch: replay.Batch) -> jax.Array:
+        actor, gripper = networks_
+        mean, _ = networks.actor(actor, batch.observation)
+        value = cloning_loss(mean, batch.action[..., : shape.continuous]).mean()
+        if shape.discrete_gripper:
+            q = networks.mlp(gripper, batch.observation)
+            executed = gripper_class(batch.action[..., -1])
+            value = value + margin_loss(q, executed, config.gripper_margin).mean()
+        return value
+
+    def pretrain(agent: Agent, memory: Replay) -> tuple[Agent, Metrics]:
+        stream = jax.random.wrap_key_data(agent.key)
+        stream, bits_key = jax.random.split(stream)
+        bits = jax.random.bits(bits_key, (config.bc_steps, config.batch_size))
+        indices = replay.draw(memory, rings, bits, config.batch_size)
+
+        def step(agent: Agent, chosen: jax.Array) -> tuple[Agent, jax.Array]:
+            batch = replay.unpack(memory.rows[chosen], shape.observations, shape.actions)
+            value, (actor_gradient, gripper_gradient) = jax.value_and_grad(loss)(
+                (agent.actor, agent.gripper), batch
+            )
+            rate = config.learning_rate
+            actor, actor_moments = adam.step(agent.actor, actor_gradient, agent.actor_moments, rate)
+            agent = agent._replace(actor=actor, actor_moments=actor_moments)
+            if shape.discrete_gripper:
+                gripper, moments = adam.step(agent.gripper, gripper_gradient, agent.gripper_moments, rate)
+                agent = agent._replace(gripper=gripper, gripper_moments=moments, gripper_target=gripper)
+            return agent, value
+
+        agent, losses = jax.lax.scan(step, agent, indices)
+        agent = agent._replace(key=jax.random.key_data(stream))
+        return agent, {"cloning_loss": losses[-1]}
+
+    return pretrain

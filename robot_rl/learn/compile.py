@@ -1,0 +1,52 @@
+"""How programs are compiled: one thread, counted traces, and a cache on disk.
+
+Each program gets its XLA options through `compiler_options`, because an unknown entry in `XLA_FLAGS` aborts
+the whole process. A CPU program uses one thread: the robot's stack shares the cores, and products of this
+size gain nothing from a second one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+CPU_OPTIONS: dict[str, bool | int] = {"xla_cpu_multi_thread_eigen": False}
+
+
+class Program:
+    """A jitted function which counts how often it was traced.
+
+    More than one trace means that a shape, a dtype or a weak type changed between calls, and costs seconds.
+    """
+
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
+        self.name = function.__name__
+        self.traces = 0
+
+        def traced(*arguments: Any) -> Any:
+            self.traces += 1
+            return function(*arguments)
+
+        options = CPU_OPTIONS if jax.default_backend() == "cpu" else {}
+        self._jitted = jax.jit(traced, donate_argnums=donate, compiler_options=options)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._jitted(*arguments)
+
+
+def use_disk_cache(directory: Path | None = None) -> None:
+    """Keep compiled programs on disk between runs, unless this process already has a cache directory."""
+    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(directory or base / "robot_rl" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def is_ready(array: jax.Array) -> bool:
+    """Whether the array has been computed, so that reading it would not wait."""
+    return array.is_ready()  # pyright: ignore[reportAttributeAccessIssue]

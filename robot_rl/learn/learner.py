@@ -1,0 +1,225 @@
+"""The learner: a deterministic fold over the stream of transitions.
+
+The same transitions in the same order always give the same weights, bit for bit, on one machine. Updates
+are dispatched without waiting, so that one process can simulate while XLA computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from robot_rl.core.config import to_dict
+from robot_rl.core.errors import CheckpointError, InvalidActionError, nearest
+from robot_rl.core.spec import EnvSpec
+from robot_rl.core.types import Key, Source, Transition
+from robot_rl.learn import agent as agents
+from robot_rl.learn import checkpoint, replay
+from robot_rl.learn.bc import make_pretrain
+from robot_rl.learn.compile import Program, is_ready, use_disk_cache
+from robot_rl.learn.settings import LearnerConfig
+from robot_rl.learn.update import make_insert, make_update
+
+
+def choose_layout(config: LearnerConfig) -> str:
+    """The critic layout that is faster on this backend (`benchmarks/learner.py` has the figures)."""
+    if config.critic_layout != "auto":
+        return config.critic_layout
+    if jax.default_backend() != "cpu":
+        return "batched"
+    return "unrolled" if config.critics <= 4 or config.utd_ratio >= 4 else "batched"
+
+
+class Learner:
+    """Learns from the transitions that it is given, in blocks.
+
+    DEMO transitions go to the demonstration ring, HUMAN ones to both rings, all others to the online ring.
+    When `config.demonstrations` demonstration episodes have ended, cloning runs and version 1 is published;
+    from then on every `config.block` transitions that are no demonstrations make one update and one version
+    (before `config.learning_starts` of them the weights stay as they are).
+    """
+
+    def __init__(self, spec: EnvSpec, config: LearnerConfig, seed: int) -> None:
+        use_disk_cache()
+        self.spec, self.config, self.seed = spec, config, seed
+        self.shape = agents.shape_of(spec, config, choose_layout(config))
+        self.received = 0
+        """Transitions taken, demonstrations included."""
+        self.steps = 0
+        """Transitions taken that are no demonstrations."""
+        self.demonstrations = 0
+        """Demonstration episodes that have ended."""
+        self.last_key: Key | None = None
+        """Key of the newest transition taken."""
+        self.programs = {
+            "update": Program(make_update(self.shape, config), donate=(0, 1)),
+            "insert": Program(make_insert(config), donate=(0,)),
+            "pretrain": Program(make_pretrain(self.shape, config), donate=(0,)),
+        }
+        self._agent = agents.create(self.shape, config, seed)
+        self._width = replay.row_width(spec)
+        self._replay = replay.create(replay.Rings(config.capacity, config.demo_capacity), self._width)
+        self._metrics: dict[str, jax.Array] = {}
+        self._version = 1 if config.demonstrations == 0 else 0
+        self._demos: list[np.ndarray] = []
+        self._block: list[tuple[np.ndarray, bool]] = []
+        self._restore_to = 0
+
+    @property
+    def version(self) -> int:
+        """Number of weight versions published so far; 0 before the first."""
+        return self._version
+
+    @property
+    def ready(self) -> bool:
+        """Whether all dispatched work is done, so that the next update would start at once."""
+        return is_ready(self._agent.updates) and is_ready(self._replay.online_total)
+
+    def add(self, transition: Transition, learn: bool = True) -> None:
+        """Take the next transition and dispatch what it makes due.
+
+        With `learn` False a block that becomes full is stored without an update: a governor's way to shed
+        load that the machine cannot carry.
+        """
+        if self.received < self._restore_to:
+            raise CheckpointError(
+                f"the checkpoint holds {self._restore_to} transitions, but the buffers only {self.received}: "
+                "call restore_buffer with the journal first"
+            )
+        self._fold(transition, learn)
+
+    def _fold(self, transition: Transition, learn: bool) -> None:
+        action = transition.action
+        if action.shape != self.spec.action.shape or not np.isfinite(action).all():
+            raise InvalidActionError(
+                f"transition {transition.key}: action {action} is not {self.spec.action.size} finite numbers"
+            )
+        row = replay.pack(self.spec, transition)
+        if not np.isfinite(row).all():
+            raise InvalidActionError(
+                f"transition {transition.key}: an observation or the reward is not finite"
+            )
+        self.received += 1
+        self.last_key = transition.key
+        if transition.source is Source.DEMO:
+            self._demos.append(row)
+            if transition.terminated or transition.truncated:
+                self.demonstrations += 1
+                if self._version == 0 and self.demonstrations >= self.config.demonstrations:
+                    self._pretrain(learn)
+            return
+        self.steps += 1
+        self._block.append((row, transition.source is Source.HUMAN))
+        if len(self._block) == self.config.block:
+            self._run_block(learn)
+
+    def _pretrain(self, learn: bool) -> None:
+        self._store_demos()
+        if learn and self.config.bc_steps > 0:
+            self._agent, self._metrics = self.programs["pretrain"](self._agent, self._replay)
+        self._version = 1
+
+    def _run_block(self, learn: bool) -> None:
+        self._store_demos()
+        rows = np.stack([row for row, _ in self._block])
+        human = np.array([flag for _, flag in self._block])
+        self._block = []
+        if learn and self._version > 0 and self.steps >= self.config.learning_starts:
+            self._agent, self._replay, self._metrics = self.programs["update"](
+                self._agent, self._replay, rows, human
+            )
+        else:
+            self._replay = self.programs["insert"](self._replay, rows, np.ones_like(human), human)
+        if self._version > 0:
+            self._version += 1
+
+    def _store_demos(self) -> None:
+        size = self.config.block
+        for start in range(0, len(self._demos), size):
+            part = self._demos[start : start + size]
+            rows = np.zeros((size, self._width), np.float32)
+            rows[: len(part)] = part
+            flags = np.arange(size) < len(part)
+            self._replay = self.programs["insert"](self._replay, rows, np.zeros_like(flags), flags)
+        self._demos = []
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The actor's arrays, under the names of `policies.gaussian_policy`; waits for them."""
+        return agents.actor_arrays(self._agent)
+
+    def metrics(self) -> dict[str, float]:
+        """Figures of the last update and counters; waits for them."""
+        demos = int(self._replay.demo_total)
+        counters = {
+            "steps": self.steps,
+            "updates": int(self._agent.updates),
+            "version": self._version,
+            "online_size": min(int(self._replay.online_total), self.config.capacity),
+            "demo_size": min(demos, self.config.demo_capacity),
+        }
+        return {k: float(v) for k, v in {**self._metrics, **counters}.items()}
+
+    def save(self, directory: Path) -> None:
+        """Write a checkpoint: all but the rings, which the journal refills."""
+        leaves = jax.tree_util.tree_leaves_with_path(self._agent)
+        arrays = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+        facts = {
+            "spec": self.spec.to_json(),
+            "config": to_dict(self.config),
+            "seed": self.seed,
+            "received": self.received,
+            "steps": self.steps,
+            "version": self._version,
+            "last_key": None if self.last_key is None else list(self.last_key),
+        }
+        checkpoint.write(directory, arrays, facts)
+
+    def load(self, directory: Path) -> None:
+        """Take the agent of a checkpoint into this new learner; `restore_buffer` must follow."""
+        if self.received:
+            raise CheckpointError("load a checkpoint into a new learner, before its first transition")
+        arrays, facts = checkpoint.read(directory)
+        self.spec.check_same(EnvSpec.from_json(facts["spec"]), "the task", f"the checkpoint {directory}")
+        ours, theirs = to_dict(self.config), facts["config"]
+        for name in {**ours, **theirs}:
+            if ours.get(name) != theirs.get(name):
+                raise CheckpointError(
+                    f"{directory} was made with learner.{name} = {theirs.get(name)}, "
+                    f"but this run has {ours.get(name)}"
+                )
+        paths, tree = jax.tree_util.tree_flatten_with_path(self._agent)
+        leaves = []
+        for path, leaf in paths:
+            name = jax.tree_util.keystr(path)
+            array = arrays.get(name)
+            if array is None or array.shape != leaf.shape or array.dtype != leaf.dtype:
+                raise CheckpointError(f"{directory} has no fitting array {name}: {nearest(name, arrays)}")
+            leaves.append(jax.numpy.array(array))
+        self._agent = jax.tree_util.tree_unflatten(tree, leaves)
+        self.seed = facts["seed"]
+        self._restore_to = facts["received"]
+        self.last_key = None if facts["last_key"] is None else Key(*facts["last_key"])
+
+    def restore_buffer(self, transitions: Iterable[Transition]) -> None:
+        """Refill the rings after `load` with the journal's transitions, learning nothing.
+
+        Takes exactly the transitions that the checkpoint holds, from the first on; give the rest to `add`.
+        """
+        end = self.last_key
+        stream = iter(transitions)
+        while self.received < self._restore_to:
+            transition = next(stream, None)
+            if transition is None:
+                raise CheckpointError(
+                    f"the journal ends after {self.received} transitions; "
+                    f"the checkpoint holds {self._restore_to}"
+                )
+            self._fold(transition, learn=False)
+        if self.last_key != end:
+            raise CheckpointError(
+                f"the journal is not the checkpoint's: transition {self._restore_to} is {self.last_key}, "
+                f"not {end}"
+            )

@@ -1,0 +1,117 @@
+"""Networks as plain functions over dictionaries of arrays.
+
+A network is a dict with `layers.N.weight` (in, out) and `layers.N.bias` (out,), and with layer normalisation
+also `layers.N.scale` and `layers.N.offset`. The names are those of the policy bundle, see
+`policies.gaussian_policy`. An ensemble has a leading axis of members on every array.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+Params = dict[str, jax.Array]
+
+LOG_STD_BOUNDS = (-5.0, 2.0)
+"""Bounds of the log standard deviation before the tanh; the policy runtime applies the same."""
+NORM_EPSILON = 1e-6
+
+
+def depth(params: Params) -> int:
+    """Number of dense layers."""
+    return sum(name.endswith(".weight") for name in params)
+
+
+def init_mlp(key: jax.Array, sizes: Sequence[int], *, norm: bool = False, last_scale: float = 1.0) -> Params:
+    """Weights from N(0, 1 / fan_in), zero biases; `last_scale` shrinks the last layer."""
+    params: Params = {}
+    last = len(sizes) - 2
+    for n, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        key, layer_key = jax.random.split(key)
+        scale = (last_scale if n == last else 1.0) / math.sqrt(fan_in)
+        params[f"layers.{n}.weight"] = scale * jax.random.normal(layer_key, (fan_in, fan_out), jnp.float32)
+        params[f"layers.{n}.bias"] = jnp.zeros(fan_out, jnp.float32)
+        if norm and n != last:
+            params[f"layers.{n}.scale"] = jnp.ones(fan_out, jnp.float32)
+            params[f"layers.{n}.offset"] = jnp.zeros(fan_out, jnp.float32)
+    return params
+
+
+def init_ensemble(key: jax.Array, members: int, sizes: Sequence[int], *, norm: bool) -> Params:
+    """`members` independent MLPs, stacked along a leading axis."""
+    return jax.vmap(lambda k: init_mlp(k, sizes, norm=norm))(jax.random.split(key, members))
+
+
+def layer_norm(x: jax.Array, scale: jax.Array, offset: jax.Array) -> jax.Array:
+    """(x - mean) / sqrt(var + eps) * scale + offset over the last axis (Ba et al. 2016, eq. 3)."""
+    mean = x.mean(-1, keepdims=True)
+    centred = x - mean
+    variance = jnp.square(centred).mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt(variance + NORM_EPSILON) * scale + offset
+
+
+def mlp(params: Params, x: jax.Array) -> jax.Array:
+    """ReLU network; (..., in) to (..., out)."""
+    last = depth(params) - 1
+    for n in range(last + 1):
+        x = x @ params[f"layers.{n}.weight"] + params[f"layers.{n}.bias"]
+        if n < last:
+            if f"layers.{n}.scale" in params:
+                x = layer_norm(x, params[f"layers.{n}.scale"], params[f"layers.{n}.offset"])
+            x = jax.nn.relu(x)
+    return x
+
+
+def actor(params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and log standard deviation of the Gaussian before the tanh."""
+    mean, log_std = jnp.split(mlp(params, observation), 2, axis=-1)
+    return mean, jnp.clip(log_std, *LOG_STD_BOUNDS)
+
+
+def init_actor(key: jax.Array, sizes: Sequence[int], std: float) -> Params:
+    """An actor whose mean is near zero and whose standard deviation is near `std` (before the tanh)."""
+    dimension = sizes[-1]
+    params = init_mlp(key, [*sizes[:-1], 2 * dimension], last_scale=0.01)
+    name = f"layers.{len(sizes) - 2}.bias"
+    params[name] = params[name].at[dimension:].set(math.log(std))
+    return params
+
+
+def squash(mean: jax.Array, log_std: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Action a = tanh(u), u = mean + std * noise, and log pi(a) (Haarnoja et al. 2018, appendix C).
+
+    log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)), which stays finite for large u.
+    """
+    u = mean + jnp.exp(log_std) * noise
+    gaussian = -0.5 * jnp.square(noise) - log_std - 0.5 * math.log(2 * math.pi)
+    squeeze = 2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u))
+    return jnp.tanh(u), (gaussian - squeeze).sum(-1)
+
+
+def ensemble_values(groups: Sequence[Params], observation: jax.Array, action: jax.Array) -> jax.Array:
+    """Q values (members, batch) of an ensemble that is split into groups of stacked members.
+
+    One group is the batched layout, one group for each member the unrolled one.
+    """
+    x = jnp.concatenate([observation, action], axis=-1)
+    return jnp.concatenate([jax.vmap(mlp, in_axes=(0, None))(g, x)[..., 0] for g in groups])
+
+
+def split_ensemble(stacked: Params, groups: int) -> tuple[Params, ...]:
+    """Split a stacked ensemble into equal groups along its leading axis."""
+    parts = {name: jnp.split(array, groups) for name, array in stacked.items()}
+    return tuple({name: part[n] for name, part in parts.items()} for n in range(groups))
+
+
+def stack_ensemble(groups: Sequence[Params]) -> Params:
+    """Inverse of `split_ensemble`."""
+    return {name: jnp.concatenate([g[name] for g in groups]) for name in groups[0]}
+
+
+def choose(groups: Sequence[Params], members: jax.Array) -> Params:
+    """The stacked parameters of the chosen members."""
+    return {name: array[members] for name, array in stack_ensemble(groups).items()}

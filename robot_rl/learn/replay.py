@@ -1,0 +1,114 @@
+"""Replay on the device: one array of packed rows, split into an online and a demonstration ring.
+
+A row holds one transition as float32: observation (scaled), action, next observation (scaled), reward,
+penalty, and `continues`, which is 0 at the end of the task and 1 everywhere else, time limits included.
+Both rings share one array so that a mixed batch is a single gather.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from robot_rl.core.spec import EnvSpec
+from robot_rl.core.types import Transition
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Sizes of the two rings."""
+
+    online: int
+    demo: int
+
+
+class Replay(NamedTuple):
+    """The rings' rows and how many rows each has ever taken."""
+
+    rows: jax.Array  # (online + demo, width)
+    online_total: jax.Array  # () int32
+    demo_total: jax.Array  # () int32
+
+
+class Batch(NamedTuple):
+    """Transitions by field; leading axes as sampled."""
+
+    observation: jax.Array
+    action: jax.Array
+    next_observation: jax.Array
+    reward: jax.Array
+    penalty: jax.Array
+    continues: jax.Array
+
+
+def row_width(spec: EnvSpec) -> int:
+    """Floats in one packed transition."""
+    return 2 * spec.observation.vector_size + spec.action.size + 3
+
+
+def pack(spec: EnvSpec, transition: Transition) -> np.ndarray:
+    """One transition as a row (width,) float32."""
+    scale = spec.observation.vector_scale
+    tail = (transition.reward, transition.penalty, 0.0 if transition.terminated else 1.0)
+    return np.concatenate(
+        [
+            spec.observation.vector(transition.observation) / scale,
+            transition.action,
+            spec.observation.vector(transition.next_observation) / scale,
+            np.asarray(tail, np.float32),
+        ],
+        dtype=np.float32,
+    )
+
+
+def unpack(rows: jax.Array, observations: int, actions: int) -> Batch:
+    """Rows (..., width) by field."""
+    end = observations + actions
+    return Batch(
+        observation=rows[..., :observations],
+        action=rows[..., observations:end],
+        next_observation=rows[..., end : end + observations],
+        reward=rows[..., -3],
+        penalty=rows[..., -2],
+        continues=rows[..., -1],
+    )
+
+
+def create(rings: Rings, width: int) -> Replay:
+    """Empty rings."""
+    zero = jnp.zeros((), jnp.int32)
+    return Replay(jnp.zeros((rings.online + rings.demo, width), jnp.float32), zero, zero + 0)
+
+
+def insert(replay: Replay, rings: Rings, rows: jax.Array, to_online: jax.Array, to_demo: jax.Array) -> Replay:
+    """Append each row of `rows` (n, width) to the rings that its flags (n,) name, oldest overwritten."""
+
+    def slots(flags: jax.Array, total: jax.Array, start: int, size: int) -> tuple[jax.Array, jax.Array]:
+        order = total + jnp.cumsum(flags, dtype=jnp.int32) - 1
+        outside = rings.online + rings.demo
+        return jnp.where(flags, start + order % size, outside), total + flags.sum(dtype=jnp.int32)
+
+    online, online_total = slots(to_online, replay.online_total, 0, rings.online)
+    demo, demo_total = slots(to_demo, replay.demo_total, rings.online, rings.demo)
+    indices = jnp.concatenate([online, demo])
+    stored = replay.rows.at[indices].set(jnp.concatenate([rows, rows]), mode="drop")
+    return Replay(stored, online_total, demo_total)
+
+
+def draw(replay: Replay, rings: Rings, bits: jax.Array, demo_batch: int) -> jax.Array:
+    """Indices of batches from random `bits` (..., batch) uint32: `demo_batch` demonstrations last.
+
+    A ring that is still empty leaves its share to the other one. The bias of the modulo is size / 2^32.
+    """
+    online_size = jnp.minimum(replay.online_total, rings.online).astype(jnp.uint32)
+    demo_size = jnp.minimum(replay.demo_total, rings.demo).astype(jnp.uint32)
+    batch = bits.shape[-1]
+    from_demo = jnp.arange(batch) >= batch - demo_batch
+    from_demo = (from_demo & (demo_size > 0)) | (online_size == 0)
+    size = jnp.maximum(jnp.where(from_demo, demo_size, online_size), 1)
+    start = jnp.where(from_demo, rings.online, 0)
+    return start + (bits % size).astype(jnp.int32)
