@@ -50,6 +50,8 @@ class PersonConfig:
     """Probability that she is looking when it is time to step in; if not, her patience starts anew."""
     intervention_time: tuple[float, float] = (0.6, 1.8)
     """Shortest and longest intervention [s]."""
+    corrects: bool = True
+    """Whether she steps in during practice at all; she demonstrates in any case."""
 
 
 class View(NamedTuple):
@@ -122,12 +124,16 @@ class ScriptedPerson:
         if len(self._past) > 1 + self._steps(self.config.reaction_time):
             self._past.popleft()
         seen = self._past[0]
-        if self._mode is Mode.EVAL or (self._mode is Mode.TRAIN and not self._in_control(seen)):
+        if not self._in_control(seen):
             return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
         return self._act(now, seen)
 
     def _in_control(self, seen: View) -> bool:
-        """Decide whether she holds the device at this tick of a practice episode."""
+        """Decide whether she holds the device at this tick."""
+        if self._mode is not Mode.TRAIN:
+            return self._mode is Mode.DEMO
+        if not self.config.corrects:
+            return False
         if self._acting > 0:
             self._acting -= 1
             if self._acting == 0:

@@ -125,6 +125,17 @@ class Session:
     def practice_steps(self) -> int:
         return self.record.steps
 
+    @property
+    def evaluated(self) -> int:
+        """Episodes of the running evaluation that are done."""
+        return len(self._pending)
+
+    @property
+    def evaluation_size(self) -> int:
+        """Episodes of the running evaluation."""
+        final = self._practice_over and not self._evaluating
+        return self.config.final_episodes if final else self.config.evaluation_episodes
+
     def next_episode(self) -> Episode | None:
         """The episode to run now, None when all is done."""
         match self.phase:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policies.gaussian_policy import GaussianPolicy
-from policies.scripted import HoldStill
+from policies.scripted import HoldPolicy
 from robot_rl.core.protocols import GroundTruth, Policy
 from robot_rl.core.types import EpisodeResult, Mode, Source, Transition
 from robot_rl.env.robot_env import RobotEnv
@@ -30,7 +30,7 @@ class LocalPolicies:
         self.block = learner.config.block
         self.practice_steps = 0
         self._version = 0
-        self._policy: Policy = HoldStill(learner.spec.action)
+        self._policy: Policy = HoldPolicy(learner.spec)
 
     def add(self, transition: Transition) -> None:
         """Learn from a transition."""

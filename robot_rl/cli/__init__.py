@@ -1,0 +1,62 @@
+"""The command line: `robot-rl COMMAND`.
+
+Each command is a module here with a `main(argv) -> exit status`, loaded when it is called, so that
+`robot-rl --help` is instant. Exit status 0 means that it did what it was asked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from robot_rl import __version__
+from robot_rl.core.errors import RobotRlError, nearest
+from robot_rl.core.siblings import check_siblings
+
+COMMANDS = {
+    "demo": ("demo", "teach the simulated Franka to pick up a cube, through the ROS 2 graph"),
+    "train": ("train", "train a task in this process, without ROS"),
+    "eval": ("evaluate", "evaluate a policy bundle, nobody helping"),
+    "up": ("up", "start the ROS 2 graph of a task"),
+    "record": ("record", "record demonstrations of the scripted person"),
+    "bench": ("bench", "run a benchmark of the source tree"),
+    "doctor": ("doctor", "say what is missing on this machine and how to get it"),
+}
+"""Command: module below `robot_rl.cli`, what it does."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `robot-rl`."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        print(f"robot-rl {__version__}")
+        return 0
+    command = arguments[0]
+    if command not in COMMANDS:
+        print(f"robot-rl: unknown command {command!r}: {nearest(command, COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        check_siblings()
+        module = importlib.import_module(f"robot_rl.cli.{COMMANDS[command][0]}")
+        return module.main(arguments[1:])
+    except RobotRlError as error:
+        print(f"robot-rl {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nrobot-rl {command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """The text of `robot-rl --help`."""
+    lines = [
+        f"robot-rl {__version__}: teach real robots by demonstration, correction and practice",
+        "",
+        "usage: robot-rl COMMAND [options]      (robot-rl COMMAND --help says more)",
+        "",
+    ]
+    lines += [f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""Command-line arguments: a command's own options and, below them, all settings of its task."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from robot_rl.core.config import load_yaml
+from robot_rl.core.errors import ConfigError
+from robot_rl.tasks import TASKS, load
+from robot_rl.tasks.arm import ArmTaskConfig
+
+Options = TypeVar("Options")
+
+
+def parse(options: type[Options], argv: list[str], command: str, description: str) -> Options:
+    """Parse the options of a command that has no task."""
+    return tyro.cli(options, args=argv, prog=f"robot-rl {command}", description=description)
+
+
+def parse_with_task(
+    options: type[Options], argv: list[str], command: str, description: str, task: str | None = None
+) -> tuple[str, Options, ArmTaskConfig]:
+    """Parse `TASK [options] [--section.setting value]`.
+
+    Settings come from the task's defaults, then from `--config FILE`, then from the command line. With `task`
+    given, the command has no positional task.
+    """
+    rest = list(argv)
+    if task is None:
+        if not rest or rest[0].startswith("-"):
+            if rest and rest[0] in ("-h", "--help"):
+                tasks = "\n".join(f"  {name:<20} {text}" for name, text in TASKS.items())
+                sys.stdout.write(
+                    f"usage: robot-rl {command} TASK [options] [settings]\n\n"
+                    f"{description}\n\ntasks:\n{tasks}\n\n"
+                    f"`robot-rl {command} TASK --help` lists all options and settings.\n"
+                )
+                raise SystemExit(0)
+            raise ConfigError(f"which task? robot-rl {command} TASK, where TASK is one of {', '.join(TASKS)}")
+        task = rest.pop(0)
+    config = load(task)
+    rest, file = _take_option(rest, "--config")
+    if file is not None:
+        config = load_yaml(type(config), Path(file), config)
+    parser: Any = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            ("options", Annotated[options, tyro.conf.arg(name="")]),
+            ("settings", Annotated[type(config), tyro.conf.arg(name="")], dataclasses.field(default=config)),
+        ],
+    )
+    parsed = tyro.cli(
+        parser,
+        args=rest,
+        prog=f"robot-rl {command} {task}",
+        description=f"{description} --config FILE reads settings from a YAML file.",
+    )
+    return task, parsed.options, parsed.settings
+
+
+def _take_option(argv: list[str], name: str) -> tuple[list[str], str | None]:
+    for i, word in enumerate(argv):
+        if word == name:
+            if i + 1 == len(argv):
+                raise ConfigError(f"{name} needs a file")
+            return argv[:i] + argv[i + 2 :], argv[i + 1]
+        if word.startswith(name + "="):
+            return argv[:i] + argv[i + 1 :], word.partition("=")[2]
+    return argv, None
+
+
+def default_out(task: str) -> Path:
+    """A fresh directory below `runs/`, named by task and time."""
+    return Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"

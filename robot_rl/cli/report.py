@@ -1,0 +1,106 @@
+"""What a training shows in the terminal: progress while it runs, a table at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from robot_rl.core.types import EpisodeResult
+from robot_rl.env.session import Session
+
+RECENT = 20
+"""Practice episodes that the running figures look back on."""
+
+
+class TrainingProgress:
+    """A progress bar with success, interventions and updates a second; lines instead without a terminal."""
+
+    def __init__(self, session: Session, quiet: bool = False) -> None:
+        self.session = session
+        self.console = Console(stderr=True, quiet=quiet)
+        self._bar = Progress(
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._row = self._bar.add_task("", total=1, text="")
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def episode(self, phase: str, result: EpisodeResult, updates_per_second: float) -> None:
+        """Show a finished episode."""
+        session, record = self.session, self.session.record
+        if phase == "demonstrations":
+            done, total = sum(r.success for r in record.demonstrations), session.demonstrations
+            text = f"{done}/{total}, {record.demonstration_steps:.0f} steps each"
+        elif phase == "practice":
+            recent = record.practice[-RECENT:]
+            alone = sum(r.success and not r.human_steps for r in recent)
+            human = sum(r.human_steps for r in recent) / max(sum(r.steps for r in recent), 1)
+            done, total = record.steps, session.config.max_steps
+            text = (
+                f"{done} steps, alone {100 * alone // len(recent)} %, person {100 * human:.0f} %, "
+                f"{record.interventions} interventions, {updates_per_second:.0f} updates/s"
+            )
+        else:
+            done, total = session.evaluated, session.evaluation_size
+            text = f"{done} of {total} episodes"
+        self._bar.update(self._row, description=phase, completed=done, total=max(total, done), text=text)
+
+    def evaluation(self, steps: int, successes: int, episodes: int, length: float) -> None:
+        """Print the result of an evaluation as a line that stays."""
+        self.console.print(
+            f"  {steps:>6} steps: {successes} of {episodes} succeed alone, {length:.1f} steps each"
+        )
+
+
+def print_summary(summary: dict[str, Any], paths: dict[str, Path]) -> None:
+    """The table at the end of a training."""
+    table = Table(title=f"{summary['task']}, seed {summary['seed']}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    rows = [
+        ("success, nobody helping", percent(summary["success_rate"])),
+        ("length of a success", steps(summary["success_length"])),
+        ("length of a demonstration", steps(summary["demonstration_length"])),
+        ("practice", f"{summary['env_steps']} steps, {summary['episodes']} episodes"),
+        ("corrections", f"{summary['interventions']}, {summary['human_steps']} steps"),
+        ("critic updates", f"{summary['updates']}"),
+        ("training time", f"{summary['train_s']:.0f} s of {summary['wall_s']:.0f} s"),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    console = Console()
+    console.print(table)
+    for name, path in paths.items():
+        console.print(f"{name:<8} {path}", soft_wrap=True, highlight=False)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """One JSON object for programs."""
+    json.dump(data, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def percent(rate: float | None) -> str:
+    """A rate in percent, a dash for none."""
+    return "-" if rate is None else f"{100 * rate:.1f} %"
+
+
+def steps(length: float | None) -> str:
+    """A length in steps, a dash for none."""
+    return "-" if length is None else f"{length:.1f} steps"

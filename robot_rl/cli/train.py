@@ -1,0 +1,131 @@
+"""`robot-rl train TASK`: demonstrations, practice with corrections and evaluations, in this process."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from policies.bundle import Bundle, save_bundle
+from robot_rl.cli.arguments import default_out, parse_with_task
+from robot_rl.cli.report import TrainingProgress, print_json, print_summary
+from robot_rl.core.types import EpisodeResult, Mode
+from robot_rl.data.curves import plot_training
+from robot_rl.data.run_directory import RunDirectory, provenance, versions
+from robot_rl.env.session import Evaluation, Session
+from robot_rl.env.summary import evaluation_points, practice_points, summarise
+from robot_rl.tasks.arm import ArmTaskConfig
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of `robot-rl train`."""
+
+    seed: int = 0
+    """Seeds everything: scenes, person, exploration, learner."""
+    out: Path | None = None
+    """Run directory; by default a new one below runs/."""
+    log_episodes: bool = True
+    """Write every practice and demonstration episode to an MCAP log."""
+    json: bool = False
+    """Print the summary as one JSON object instead of a table."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    task, options, config = parse_with_task(
+        TrainOptions, argv, "train", "Train a task in this process, without ROS."
+    )
+    out = options.out or default_out(task)
+    summary = run(task, config, options.seed, out, options.log_episodes, quiet=options.json)
+    if options.json:
+        print_json(summary)
+    else:
+        paths = {"summary": out / "summary.json", "curves": out / "curves.png", "policy": out / "policy"}
+        print_summary(summary, paths)
+    return 0
+
+
+def run(
+    task: str, config: ArmTaskConfig, seed: int, out: Path, log_episodes: bool = True, quiet: bool = False
+) -> dict:
+    """Train, write the run directory, and return its summary."""
+    from robot_rl.learn.learner import Learner
+    from robot_rl.learn.train import train
+
+    began = time.monotonic()
+    directory = RunDirectory.create(out, config, task, seed)
+    env, arm = config.simulate()
+    learner = Learner(env.spec, config.learner, seed)
+    session = Session(config.session, seed, config.learner.demonstrations)
+    with ExitStack() as stack:
+        stack.callback(directory.close)
+        stack.callback(env.close)
+        progress = stack.enter_context(TrainingProgress(session, quiet))
+
+        def on_evaluation(evaluation: Evaluation) -> None:
+            progress.evaluation(
+                evaluation.steps, evaluation.successes, evaluation.episodes, evaluation.mean_steps
+            )
+            rates = {
+                "evaluation/success": evaluation.success_rate,
+                "evaluation/length": evaluation.mean_steps,
+            }
+            directory.log(evaluation.steps, rates)
+
+        session.on_evaluation = on_evaluation
+        rate = UpdateRate(config)
+
+        def on_episode(phase: str, result: EpisodeResult) -> None:
+            progress.episode(phase, result, rate.updates_per_second(phase, session.record.steps))
+            if result.episode.mode is Mode.TRAIN:
+                directory.log(session.record.steps, practice_metrics(result) | learner.metrics())
+
+        clocks = train(env, arm, session, learner, None, on_episode)
+    metrics = learner.metrics()
+    save_bundle(
+        directory.policy,
+        Bundle(env.spec, learner.weights(), learner.version, provenance(task, seed)),
+    )
+    plot_training(
+        out / "curves.png",
+        f"{task}, seed {seed}",
+        practice_points(session.record),
+        evaluation_points(session.record),
+        session.record.demonstration_steps,
+    )
+    wall = time.monotonic() - began
+    summary = summarise(task, session, int(metrics["updates"]), wall, wall - clocks.final_evaluation)
+    summary |= {"versions": versions(), "cpu_s": round(time.process_time(), 2)}
+    directory.write_summary(summary)
+    return summary
+
+
+def practice_metrics(result: EpisodeResult) -> dict[str, float]:
+    """Figures of one practice episode for the metrics file."""
+    return {
+        "practice/success": float(result.success),
+        "practice/success_alone": float(result.success and result.human_steps == 0),
+        "practice/length": float(result.steps),
+        "practice/reward": result.reward,
+        "practice/interventions": float(result.interventions),
+        "practice/human_fraction": result.human_steps / result.steps,
+    }
+
+
+class UpdateRate:
+    """Critic updates a second during practice."""
+
+    def __init__(self, config: ArmTaskConfig) -> None:
+        self._utd = config.learner.utd_ratio
+        self._seconds = 0.0
+        self._last = time.monotonic()
+
+    def updates_per_second(self, phase: str, steps: int) -> float:
+        """Count the time since the last call for practice if that is the phase."""
+        now = time.monotonic()
+        if phase == "practice":
+            self._seconds += now - self._last
+        self._last = now
+        return steps * self._utd / self._seconds if self._seconds > 0 else 0.0

@@ -1,0 +1,64 @@
+"""The outcome of a training in numbers: what `summary.json` holds and the tables show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from robot_rl.data.curves import EvaluationPoint, PracticePoint
+from robot_rl.env.session import Session, SessionRecord
+
+
+def summarise(task: str, session: Session, updates: int, wall_s: float, train_s: float) -> dict[str, Any]:
+    """The figures of a finished session.
+
+    Args:
+        task: Name of the task.
+        session: After its last episode.
+        updates: Critic updates of the learner.
+        wall_s: Wall time of the whole run [s].
+        train_s: Wall time of demonstrations, practice and the evaluations between, without the final one [s].
+    """
+    record = session.record
+    final = record.final
+    demonstration = record.demonstration_steps
+    return {
+        "task": task,
+        "seed": session.seed,
+        "env_steps": record.steps,
+        "updates": updates,
+        "wall_s": round(wall_s, 2),
+        "train_s": round(train_s, 2),
+        "success_rate": final.success_rate if final is not None else None,
+        "episodes": len(record.practice),
+        "interventions": record.interventions,
+        "human_steps": record.human_steps,
+        "demonstrations": sum(r.success for r in record.demonstrations),
+        "demonstration_attempts": len(record.demonstrations),
+        "demonstration_length": _number(demonstration),
+        "success_length": _number(final.mean_steps) if final is not None else None,
+        "length_ratio": _number(final.mean_steps / demonstration) if final and demonstration else None,
+        "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],
+        "final_evaluation": asdict(final) | {"mean_steps": _number(final.mean_steps)} if final else None,
+    }
+
+
+def practice_points(record: SessionRecord) -> list[PracticePoint]:
+    """The practice episodes, for the curves."""
+    points, step = [], 0
+    for result in record.practice:
+        step += result.steps
+        alone = result.success and result.human_steps == 0
+        points.append(PracticePoint(step, alone, result.human_steps / result.steps, result.steps))
+    return points
+
+
+def evaluation_points(record: SessionRecord) -> list[EvaluationPoint]:
+    """The evaluations, the final one included, for the curves."""
+    evaluations = [*record.evaluations, *([record.final] if record.final else [])]
+    return [EvaluationPoint(e.steps, e.success_rate, e.mean_steps) for e in evaluations]
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return round(value, 4) if value == value else None
