@@ -1,0 +1,1 @@
+"""Control laws, safety limits and trajectories: pure functions of states and commands."""

@@ -1,0 +1,1 @@
+"""Simulated arm with a gripper on a table, in MuJoCo and in PyBullet."""
