@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -28,14 +28,15 @@ class PersonConfig:
     """Top speed of her hand [m/s]; the arm itself could go twice as fast."""
     angular_speed: float = 0.8
     """Top turning speed of her hand [rad/s]."""
-    gain: float = 3.0
+    gain: float = 5.0
     """How briskly she closes a remaining distance [1/s]."""
     tremor: float = 0.02
-    """Standard deviation of her hand's unwanted velocity [m/s]; turning trembles five times that [rad/s]."""
+    """Standard deviation of her moving hand's unwanted velocity [m/s]; turning trembles five times that
+    [rad/s], a resting hand a quarter of it."""
     tremor_time: float = 0.3
     """Correlation time of the tremor [s]."""
     hesitation: float = 0.6
-    """Probability that she pauses before the next stage of the task."""
+    """Probability that she pauses before a stage of the task that is new to this attempt."""
     hesitation_time: tuple[float, float] = (0.2, 0.6)
     """Shortest and longest pause [s]."""
     reaction_time: float = 0.2
@@ -75,9 +76,11 @@ class Intent(NamedTuple):
 
 
 class Skill(Protocol):
-    """How a task is done. It depends on the present view alone, so that she can step in anywhere."""
+    """How a task is done. It depends on no history, so that she can step in anywhere."""
 
-    def intend(self, view: View) -> Intent: ...
+    def intend(self, seen: View, hand: ArmState) -> Intent:
+        """What to do, judged by what she saw a moment ago and by where she feels her hand now."""
+        ...
 
     def progress(self, view: View) -> float:
         """Grows as the task gets nearer to its goal [m]."""
@@ -109,7 +112,7 @@ class ScriptedPerson:
         self._restart()
 
     def _restart(self) -> None:
-        self._stage = ""
+        self._stages: set[str] = set()
         self._pause = 0
         self._wrong_steps = 0
         self._wrong_way = np.zeros(4)
@@ -119,14 +122,13 @@ class ScriptedPerson:
         self._idle = 0
 
     def read(self, state: ArmState) -> TeleopCommand:
-        now = View(state, self.truth.truth())
-        self._past.append(now)
+        self._past.append(View(state, self.truth.truth()))
         if len(self._past) > 1 + self._steps(self.config.reaction_time):
             self._past.popleft()
         seen = self._past[0]
         if not self._in_control(seen):
             return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
-        return self._act(now, seen)
+        return self._act(state, seen)
 
     def _in_control(self, seen: View) -> bool:
         """Decide whether she holds the device at this tick."""
@@ -150,18 +152,16 @@ class ScriptedPerson:
         if self._rng.random() >= self.config.attention:
             return False
         self._acting = self._duration(self.config.intervention_time)
-        self._stage = ""
+        self._stages.clear()
         return True
 
-    def _act(self, now: View, seen: View) -> TeleopCommand:
+    def _act(self, state: ArmState, seen: View) -> TeleopCommand:
         # Her own hand she feels at once; the scene, and with it what is to be done, she sees late.
-        state = now.state
-        hand = replace(seen.state, tcp=state.tcp, target=state.target, gripper_closed=state.gripper_closed)
-        intent = self.skill.intend(View(hand, seen.truth))
-        if intent.stage != self._stage:
-            first, self._stage = self._stage == "", intent.stage
-            if not first and self._rng.random() < self.config.hesitation:
+        intent = self.skill.intend(seen, state)
+        if intent.stage not in self._stages:
+            if self._stages and self._rng.random() < self.config.hesitation:
                 self._pause = self._duration(self.config.hesitation_time)
+            self._stages.add(intent.stage)
         velocity = np.array([*intent.linear, intent.yaw]) * self.config.gain
         velocity[:3] *= min(1.0, self.config.linear_speed / max(float(np.linalg.norm(velocity[:3])), 1e-9))
         velocity[3] = np.clip(velocity[3], -self.config.angular_speed, self.config.angular_speed)
@@ -169,7 +169,9 @@ class ScriptedPerson:
         if self._pause > 0:
             self._pause -= 1
             velocity[:], gripper = 0.0, 0
-        velocity = self._wrong(velocity) + self._tremble()
+        velocity = self._wrong(velocity)
+        moving = min(1.0, float(np.linalg.norm(velocity[:3])) / self.config.linear_speed)
+        velocity = velocity + (0.25 + 0.75 * moving) * self._tremble()
         twist = np.array([*velocity[:3], 0.0, 0.0, velocity[3]])
         return TeleopCommand(state.stamp, active=True, twist=twist, gripper=gripper)
 

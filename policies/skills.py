@@ -9,6 +9,7 @@ import numpy as np
 
 from policies.scripted_person import Intent, View
 from robot_rl.core.frames import swing_twist, tool_yaw
+from robot_rl.core.types import ArmState
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,9 @@ class ReachSkill:
 
     goal: str = "goal"
 
-    def intend(self, view: View) -> Intent:
-        way = view.truth[self.goal].position - view.state.target.position
-        return Intent("reach", way, -tool_yaw(view.state.target.quaternion), 0)
+    def intend(self, seen: View, hand: ArmState) -> Intent:
+        way = seen.truth[self.goal].position - hand.target.position
+        return Intent("reach", way, -tool_yaw(hand.target.quaternion), 0)
 
     def progress(self, view: View) -> float:
         return -float(np.linalg.norm(view.truth[self.goal].position - view.state.tcp.position))
@@ -38,26 +39,27 @@ class PickSkill:
     """Distance at which a stage counts as done [m]."""
     yaw_near: float = 0.15
     """Misalignment that is good enough to close [rad]."""
-    held_width: float = 0.025
-    """A closed gripper that is wider holds the cube [m]."""
+    held_width: tuple[float, float] = (0.03, 0.05)
+    """A closed gripper this wide holds the cube [m]."""
     max_yaw: float = 1.0
     """The hand is not turned further than this from straight ahead [rad]."""
 
-    def intend(self, view: View) -> Intent:
-        state, cube = view.state, view.truth[self.cube]
-        way = cube.position - state.target.position
-        turn = self._turn(swing_twist(cube.quaternion)[1], tool_yaw(state.target.quaternion))
-        aside = math.hypot(float(way[0]), float(way[1]))
-        if state.gripper_closed:
-            if self._grasped(view):
+    def intend(self, seen: View, hand: ArmState) -> Intent:
+        cube = seen.truth[self.cube]
+        way = cube.position - hand.target.position
+        if hand.gripper_closed:
+            if self._grasped(seen):
                 return Intent("lift", np.array([0.0, 0.0, self.lift - cube.position[2]]), 0.0, -1)
-            if float(np.linalg.norm(cube.position - state.tcp.position)) < 2 * self.near:
-                return Intent("close", np.zeros(3), 0.0, -1)  # the fingers are still on their way
+            if float(np.linalg.norm(cube.position - seen.state.tcp.position)) < 2 * self.near:
+                return Intent("close", way, 0.0, -1)  # the fingers are still on their way
             return Intent("reopen", np.array([0.0, 0.0, self.hover / 2]), 0.0, 1)
-        aligned = aside < self.near and abs(turn) < self.yaw_near
+        turn = self._turn(swing_twist(cube.quaternion)[1], tool_yaw(hand.target.quaternion))
+        aside = math.hypot(float(way[0]), float(way[1]))
+        low = way[2] > -0.7 * self.hover
+        aligned = aside < (1.5 if low else 1.0) * self.near and abs(turn) < self.yaw_near
         if aligned and abs(way[2]) < self.near:
-            return Intent("close", np.zeros(3), 0.0, -1)
-        if aligned or (aside < 1.5 * self.near and way[2] > -0.6 * self.hover):
+            return Intent("close", way, turn, -1)
+        if aligned:
             return Intent("descend", way, turn, 1)
         above = way + np.array([0.0, 0.0, self.hover])
         if aside > 0.04 and above[2] > 0.02:
@@ -74,7 +76,8 @@ class PickSkill:
     def _grasped(self, view: View) -> bool:
         state = view.state
         apart = float(np.linalg.norm(view.truth[self.cube].position - state.tcp.position))
-        return state.gripper_closed and state.gripper_width > self.held_width and apart < 0.03
+        between = self.held_width[0] < state.gripper_width < self.held_width[1]
+        return state.gripper_closed and between and apart < 0.03
 
     def progress(self, view: View) -> float:
         cube = view.truth[self.cube].position
