@@ -44,7 +44,7 @@ check: $(VENV)/.dev ## Check format, lint, types, layers, spelling and documenta
 	$(BIN)/codespell
 	@# An __init__.py in launch/ would hide ROS 2's own package of that name.
 	@! ls launch/__init__.py tests/__init__.py firmware/__init__.py 2>/dev/null
-	$(BIN)/mkdocs build --strict --quiet
+	@$(MAKE) --no-print-directory docs
 
 fmt: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
@@ -54,7 +54,7 @@ bench: $(VENV)/.bench system-deps ## Run the benchmarks, with their peers
 	@set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script; done
 
 docs: $(VENV)/.dev ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 system-deps: ## Install the system packages that are needed, or say which they are
 	@missing=$$($(PYTHON) -c 'import ensurepip' 2>/dev/null || echo "Python's venv module"); \
