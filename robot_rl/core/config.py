@@ -128,7 +128,19 @@ def ros_parameters(data: Mapping[str, Any], node: str | None = None) -> Mapping[
 def dump_yaml(config: Any, path: Path, node: str = "/**") -> None:
     """Write a configuration as a ROS parameter file that `load_yaml` reads back equal."""
     document = {node: {"ros__parameters": to_dict(config)}}
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    path.write_text(yaml.dump(document, Dumper=_RosDumper, sort_keys=False))
+
+
+class _RosDumper(yaml.SafeDumper):
+    """Quotes the words that are text to PyYAML, but a truth value to ROS's reader: y and n."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "'" if value.lower() in ("y", "n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_RosDumper.add_representer(str, _text)
 
 
 def replace(config: T, overrides: Mapping[str, Any]) -> T:

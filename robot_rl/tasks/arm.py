@@ -52,6 +52,11 @@ class ArmTaskConfig(ABC):
         return 1.0 / self.arm.control_period
 
     @abstractmethod
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Names of the objects that the tracker measures."""
+        return () if self.arm.scene.kind == "empty" else (self.arm.scene.kind,)
+
     def task(self) -> Task:
         """The pure part: observation, reward, time limit."""
 

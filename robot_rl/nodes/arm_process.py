@@ -1,0 +1,195 @@
+"""The robot's process: driver, impedance controller, safety supervisor and, for a simulator, the plant.
+
+In lockstep the arm stands still until it has the command for its present tick, executes one control period,
+publishes its state, and ends with the tick's manifest. While nothing comes it publishes the same tick again,
+so that a peer that was restarted finds its inputs. On the real clock physics and law run in this loop, not on
+an rclpy timer, and commands take effect as they come; without one, the safety limits hold the arm.
+
+Run as `python -m robot_rl.nodes.arm_process --ros-args -p task:=franka_pick_cube`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rclpy.publisher import Publisher
+
+from robot_rl import tasks
+from robot_rl.core.errors import RobotFaultError
+from robot_rl.core.types import ArmCommand, ArmState
+from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
+from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
+from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.messages import EpisodeRequest, Tick
+from robot_rl.nodes.params import Parameters
+
+if TYPE_CHECKING:
+    from sim.arm.simulated_arm import SimulatedArm
+
+
+@dataclass(frozen=True)
+class ArmProcessSettings:
+    """Settings of the robot's process beside the task's own."""
+
+    task: str = "franka_pick_cube"
+    """Name of the task."""
+    clock: Literal["lockstep", "realtime"] = "lockstep"
+    """Whether the arm waits for its commands, or the world goes on."""
+    publish_rate: float = 50.0
+    """States a second on the real clock [Hz]."""
+    realtime_step: float = 0.005
+    """Simulated time that passes in one go on the real clock [s]."""
+    stall_warning: float = 30.0
+    """In lockstep, silence after which a warning names what the arm waits for [s]."""
+
+
+REPEAT_PERIOD = 0.5
+"""In lockstep, a tick that nobody answers is published again after this time [s]."""
+
+
+class ArmProcess:
+    """A simulated arm and its four nodes."""
+
+    def __init__(self, arm: SimulatedArm, driver: RobotDriver, objects: tuple[str, ...]) -> None:
+        self.arm = arm
+        self.driver = driver
+        self.controller = ImpedanceController()
+        self.safety = SafetySupervisorNode(self._e_stop, arm.clear_fault)
+        self.plant = PlantNode(objects)
+        self.nodes = (self.driver, self.controller, self.safety, self.plant)
+        self._publishers = self.driver.state | self.controller.state | self.safety.state
+        self._request = EpisodeRequest("", 0, 0, "eval")
+        self._answers = -1
+        self._sent: list[tuple[Publisher, Any]] = []
+
+    def _e_stop(self) -> None:
+        self.arm.safety.e_stop("emergency stop (service safety/e_stop)")
+
+    def publish(self, state: ArmState) -> None:
+        """Publish everything about the present instant, the manifest last."""
+        rows = [(topic, self._publishers[topic], m) for topic, m in state_messages(state).items()]
+        inputs = {topic: state.stamp for topic, _, _ in rows}
+        for topic, publisher, message in self.plant.messages(
+            state.stamp, self.arm.tracker.read(), self.arm.truth()
+        ):
+            rows.append((topic, publisher, message))
+            if topic != "/clock":
+                inputs[topic] = nanoseconds_of(message.header.stamp)
+        request = self._request
+        tick = Tick(
+            state.stamp, self._answers, request.request, request.index, request.seed, request.mode, inputs
+        )
+        self._sent = [(publisher, message) for _, publisher, message in rows]
+        self._sent.append((self.driver.tick, json_message(tick)))
+        self.publish_again()
+
+    def publish_again(self) -> None:
+        """Publish the last tick once more, for a peer that has missed it."""
+        for publisher, message in self._sent:
+            publisher.publish(message)
+
+    def take_request(self) -> bool:
+        """Reset when a new request has come; True when there was one."""
+        request = self.driver.request
+        if request is None or request.request == self._request.request:
+            return False
+        self._request, self._answers = request, -1
+        try:
+            self.arm.reset(request.episode)
+        except RobotFaultError as error:
+            self.driver.get_logger().error(str(error))
+        return True
+
+    def take_command(self) -> ArmCommand | None:
+        """The newest command, once."""
+        return self.controller.command(self.driver.gripper)
+
+    def lockstep_work(self) -> bool:
+        """Do what is due at the present tick: a reset, a command or a service. True when something was."""
+        changed, self.safety.changed = self.safety.changed, False
+        if self.take_request():
+            changed = True
+        elif (command := self.take_command()) is not None and command.stamp == self.arm.clock.now():
+            self._answers = command.stamp
+            try:
+                self.arm.step(command)
+            except RobotFaultError as error:
+                self.driver.get_logger().error(str(error), throttle_duration_sec=5.0)
+            changed = True
+        if changed:
+            self.publish(self.arm.state())
+        return changed
+
+
+def run_lockstep(process: ArmProcess, spinner: Spinner, settings: ArmProcessSettings) -> None:
+    """Advance tick by tick, for ever."""
+    process.publish(process.arm.state())
+    last_work = last_sent = time.monotonic()
+    warned = False
+    while True:
+        spinner.spin_once()
+        now = time.monotonic()
+        if process.lockstep_work():
+            last_work = last_sent = now
+            warned = False
+        elif now - last_sent > REPEAT_PERIOD:
+            process.publish_again()
+            last_sent = now
+            if now - last_work > settings.stall_warning and not warned:
+                warned = True
+                process.driver.get_logger().warning(
+                    f"no arm/target_pose and gripper/command from the actor for {settings.stall_warning:g} s; "
+                    "the arm waits"
+                )
+
+
+def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSettings) -> None:
+    """Let the world go on at the speed of the wall clock, for ever."""
+    arm, step = process.arm, settings.realtime_step
+    publish_every = max(1, round(1.0 / (settings.publish_rate * step)))
+    next_step, count = time.monotonic(), 0
+    while True:
+        next_step += step
+        spinner.spin_until(next_step)
+        late = time.monotonic() - next_step
+        if late > 0.1:  # the process was stopped or starved: let that time be lost, do not race through it
+            process.driver.get_logger().warning(f"the arm's loop was late by {late:.2f} s")
+            next_step += late
+        changed, process.safety.changed = process.safety.changed, False
+        changed = process.take_request() or changed
+        command = process.take_command()
+        if command is not None:
+            arm.command(command)
+        arm.advance(step)
+        count += 1
+        if changed or count % publish_every == 0:
+            process.publish(arm.state())
+
+
+def body(stop: StopFlag) -> None:
+    """Make the arm and its nodes, and run them until the process is asked to end."""
+    driver = RobotDriver(automatically_declare_parameters_from_overrides=True)
+    parameters = Parameters(driver)
+    settings = parameters.read(ArmProcessSettings())
+    config = parameters.read(tasks.load(settings.task))
+    parameters.check_all_known()
+    process = ArmProcess(config.make_arm(), driver, config.objects)
+    spinner = Spinner(stop, *process.nodes)
+    try:
+        loop = run_lockstep if settings.clock == "lockstep" else run_realtime
+        loop(process, spinner, settings)
+    finally:
+        spinner.close()
+        process.arm.close()
+
+
+def main() -> int:
+    """Entry point."""
+    return run("arm", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

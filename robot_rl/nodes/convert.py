@@ -1,0 +1,208 @@
+"""Core types to ROS messages and back.
+
+Every number travels as float64, so that a value comes back bit for bit and the graph's transitions equal the
+in-process loop's. Poses and twists are in the frame `base`; stamps are the graph's nanoseconds.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header, String, UInt8MultiArray
+
+from robot_rl.core.clock import NANOSECONDS
+from robot_rl.core.errors import CodecError
+from robot_rl.core.types import ArmCommand, ArmState, Pose, StampedPose, TeleopCommand
+from robot_rl.nodes import messages
+from robot_rl.nodes.messages import Intervention, SafetyState
+
+BASE = "base"
+"""frame_id of the robot's base."""
+FINGERS = ("finger_joint1", "finger_joint2")
+GRIPPER = "gripper"
+
+
+def time_message(stamp: int) -> Time:
+    """Nanoseconds to a ROS time."""
+    sec, nanosec = divmod(stamp, NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def nanoseconds_of(time: Time) -> int:
+    """Inverse of `time_message`."""
+    return time.sec * NANOSECONDS + time.nanosec
+
+
+def header(stamp: int) -> Header:
+    """Header of a message in the base frame."""
+    return Header(stamp=time_message(stamp), frame_id=BASE)
+
+
+def pose_message(stamped: StampedPose) -> PoseStamped:
+    message = PoseStamped(header=header(stamped.stamp))
+    position, orientation = message.pose.position, message.pose.orientation
+    position.x, position.y, position.z = stamped.pose.position.tolist()
+    orientation.x, orientation.y, orientation.z, orientation.w = stamped.pose.quaternion.tolist()
+    return message
+
+
+def pose_from(message: PoseStamped) -> StampedPose:
+    p, q = message.pose.position, message.pose.orientation
+    pose = Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+    return StampedPose(nanoseconds_of(message.header.stamp), pose)
+
+
+def twist_message(stamp: int, twist: np.ndarray) -> TwistStamped:
+    """(6,) linear [m/s], angular [rad/s]."""
+    message = TwistStamped(header=header(stamp))
+    v, w = message.twist.linear, message.twist.angular
+    v.x, v.y, v.z, w.x, w.y, w.z = twist.tolist()
+    return message
+
+
+def twist_from(message: TwistStamped) -> np.ndarray:
+    v, w = message.twist.linear, message.twist.angular
+    return np.array([v.x, v.y, v.z, w.x, w.y, w.z])
+
+
+def wrench_message(stamp: int, wrench: np.ndarray) -> WrenchStamped:
+    """(6,) force [N], torque [Nm]."""
+    message = WrenchStamped(header=header(stamp))
+    f, t = message.wrench.force, message.wrench.torque
+    f.x, f.y, f.z, t.x, t.y, t.z = wrench.tolist()
+    return message
+
+
+def wrench_from(message: WrenchStamped) -> np.ndarray:
+    f, t = message.wrench.force, message.wrench.torque
+    return np.array([f.x, f.y, f.z, t.x, t.y, t.z])
+
+
+def joint_message(state: ArmState) -> JointState:
+    """Joints of the arm, then both fingers, each half open."""
+    count = len(state.q)
+    message = JointState(header=header(state.stamp), name=_joint_names(count))
+    finger = state.gripper_width / 2
+    message.position = [*state.q.tolist(), finger, finger]
+    message.velocity = [*state.dq.tolist(), 0.0, 0.0]
+    return message
+
+
+def joints_from(message: JointState) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) positions [rad] and velocities [rad/s] of the arm, without the fingers."""
+    count = len(message.name) - len(FINGERS)
+    if tuple(message.name[count:]) != FINGERS or len(message.position) != len(message.name):
+        raise CodecError(f"joint_states: names {message.name}, expected the arm's joints, then {FINGERS}")
+    return np.array(message.position[:count]), np.array(message.velocity[:count])
+
+
+def gripper_message(stamp: int, width: float, closed: bool) -> JointState:
+    """Width [m] as the position; the last command, 1 for close, as the effort."""
+    return JointState(
+        header=header(stamp), name=[GRIPPER], position=[width], velocity=[0.0], effort=[float(closed)]
+    )
+
+
+def gripper_from(message: JointState) -> tuple[float, bool]:
+    """Width [m], and whether the last command was to close."""
+    if list(message.name) != [GRIPPER] or len(message.position) != 1 or len(message.effort) != 1:
+        raise CodecError(f"gripper message: expected one joint {GRIPPER!r}, got {list(message.name)}")
+    return message.position[0], message.effort[0] > 0.5
+
+
+def state_messages(state: ArmState) -> dict[str, object]:
+    """Topic to message, for everything that an arm reports; `arm_state` is its inverse."""
+    stamp = state.stamp
+    return {
+        "joint_states": joint_message(state),
+        "arm/pose": pose_message(StampedPose(stamp, state.tcp)),
+        "arm/twist": twist_message(stamp, state.twist),
+        "arm/wrench": wrench_message(stamp, state.wrench),
+        "gripper/state": gripper_message(stamp, state.gripper_width, state.gripper_closed),
+        "arm/controller_state": pose_message(StampedPose(stamp, state.target)),
+        "safety/state": json_message(SafetyState(stamp, state.fault)),
+    }
+
+
+STATE_TYPES: Mapping[str, type] = {
+    "joint_states": JointState,
+    "arm/pose": PoseStamped,
+    "arm/twist": TwistStamped,
+    "arm/wrench": WrenchStamped,
+    "gripper/state": JointState,
+    "arm/controller_state": PoseStamped,
+    "safety/state": String,
+}
+"""Topic to message type of everything that an arm reports."""
+
+
+def arm_state(inputs: Mapping[str, object]) -> ArmState:
+    """The arm's state from its messages of one stamp, by topic."""
+    pose, width_closed = pose_from(inputs["arm/pose"]), gripper_from(inputs["gripper/state"])  # type: ignore[arg-type]
+    q, dq = joints_from(inputs["joint_states"])  # type: ignore[arg-type]
+    return ArmState(
+        stamp=pose.stamp,
+        q=q,
+        dq=dq,
+        tcp=pose.pose,
+        twist=twist_from(inputs["arm/twist"]),  # type: ignore[arg-type]
+        wrench=wrench_from(inputs["arm/wrench"]),  # type: ignore[arg-type]
+        gripper_width=width_closed[0],
+        gripper_closed=width_closed[1],
+        target=pose_from(inputs["arm/controller_state"]).pose,  # type: ignore[arg-type]
+        fault=json_from(SafetyState, inputs["safety/state"]).fault,  # type: ignore[arg-type]
+    )
+
+
+def command_messages(command: ArmCommand) -> tuple[PoseStamped, JointState]:
+    """`arm/target_pose` and `gripper/command`; both carry the stamp of the state that they answer."""
+    target = pose_message(StampedPose(command.stamp, command.target))
+    return target, gripper_message(command.stamp, 0.0, command.close_gripper)
+
+
+def arm_command(target: PoseStamped, gripper: JointState) -> ArmCommand:
+    """Inverse of `command_messages`."""
+    stamped = pose_from(target)
+    return ArmCommand(stamped.stamp, stamped.pose, gripper_from(gripper)[1])
+
+
+def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
+    """`intervention/twist` and `intervention/event`."""
+    event = Intervention(command.stamp, command.active, command.gripper, command.outcome)
+    return twist_message(command.stamp, command.twist), json_message(event)
+
+
+def teleop_command(twist: TwistStamped, event: Intervention) -> TeleopCommand:
+    """Inverse of `teleop_messages`."""
+    return TeleopCommand(event.stamp, event.active, twist_from(twist), event.gripper, event.outcome)
+
+
+def json_message(value: object) -> String:
+    """A message of `robot_rl.nodes.messages` as a ROS string."""
+    return String(data=messages.encode(value))
+
+
+def json_from(cls: type[messages.T], message: String) -> messages.T:
+    """Inverse of `json_message`."""
+    return messages.decode(cls, message.data)
+
+
+def bytes_message(data: bytes) -> UInt8MultiArray:
+    """Bulk bytes. Handed over as an `array`, whose memory rclpy copies at once instead of item by item."""
+    message = UInt8MultiArray()
+    message.data = array.array("B", data)
+    return message
+
+
+def bytes_from(message: UInt8MultiArray) -> bytes:
+    """Inverse of `bytes_message`."""
+    return bytes(memoryview(message.data))
+
+
+def _joint_names(count: int) -> list[str]:
+    return [*(f"joint{i + 1}" for i in range(count)), *FINGERS]

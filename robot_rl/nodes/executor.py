@@ -1,0 +1,136 @@
+"""How every process of the graph runs: one events executor, one loop, one way to end.
+
+`EventsExecutor` takes a third of the CPU of rclpy's default executor, but its `spin()` never returns, so all
+loops call `spin_once`. Callbacks only store what they get; errors are raised in the loop, where they can be
+told to the user in one line.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import Executor
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from robot_rl.core.errors import LockstepStalledError, RobotRlError
+from robot_rl.core.siblings import check_siblings
+
+USER_ERROR = 2
+"""Exit status for an error that the user can mend: starting the node again would not help."""
+
+LONGEST_SPIN = 0.05
+"""Signals are seen at least this often [s]."""
+
+
+class Stopped(Exception):  # noqa: N818 - the ordinary end of a node, not an error
+    """The process was asked to end."""
+
+
+class StopFlag:
+    """Set by SIGINT or SIGTERM. Asking twice changes nothing, and no code is interrupted half-way."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def install(self) -> None:
+        """Listen to the signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+
+class Spinner:
+    """The loop of a process: spins its nodes until something has happened."""
+
+    def __init__(self, stop: StopFlag, *nodes: Node) -> None:
+        self.stop = stop
+        self.nodes = nodes
+        self.executor: Executor = EventsExecutor()
+        for node in nodes:
+            self.executor.add_node(node)
+
+    def spin_once(self, timeout: float = LONGEST_SPIN) -> None:
+        """Run one callback, or return after `timeout` [s]; `Stopped` when the process shall end."""
+        if self.stop.requested or not rclpy.ok():
+            raise Stopped
+        self.executor.spin_once(timeout_sec=min(timeout, LONGEST_SPIN))
+
+    def spin_until(self, deadline: float) -> None:
+        """Run callbacks until `time.monotonic()` reaches `deadline` [s]."""
+        while (left := deadline - time.monotonic()) > 0:
+            self.spin_once(left)
+
+    def wait(
+        self,
+        ready: Callable[[], bool],
+        missing: Callable[[], str],
+        timeout: float,
+        retry: Callable[[], None] | None = None,
+        retry_period: float = 0.5,
+    ) -> None:
+        """Spin until `ready()`.
+
+        Args:
+            ready: Asked after every callback.
+            missing: Names the peer and the topic that are waited for.
+            timeout: After this long [s] a `LockstepStalledError` tells what `missing` says.
+            retry: Called now and then while waiting: sends again what a restarted peer may have missed.
+            retry_period: Time between two such calls [s].
+        """
+        if ready():
+            return
+        start = time.monotonic()
+        next_retry = start + retry_period
+        while not ready():
+            self.spin_once(LONGEST_SPIN)
+            now = time.monotonic()
+            if now - start > timeout and not ready():
+                raise LockstepStalledError(f"waited {timeout:g} s for {missing()}")
+            if retry is not None and now >= next_retry:
+                retry()
+                next_retry = now + retry_period
+
+    def close(self) -> None:
+        """Let go of the executor and destroy the nodes."""
+        self.executor.shutdown()
+        for node in self.nodes:
+            node.destroy_node()
+
+
+def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None = None) -> int:
+    """The `main` of every node: run `body` until it returns or a signal comes.
+
+    Args:
+        name: Put before an error's message.
+        body: Makes the nodes and spins them.
+        argv: Command line with `--ros-args`; None for this process's.
+
+    Returns:
+        The exit status: 0 at the end of the work or on a signal, `USER_ERROR` after a `RobotRlError`.
+    """
+    stop = StopFlag()
+    stop.install()
+    status = 0
+    try:
+        check_siblings()
+        rclpy.init(
+            args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO
+        )
+        body(stop)
+    except Stopped:
+        pass
+    except RobotRlError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        status = USER_ERROR
+    finally:
+        rclpy.try_shutdown()
+    return status
