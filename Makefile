@@ -10,8 +10,8 @@ BENCH_EXTRAS := $(RUN_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 
 # Shared libraries of off-screen rendering, and the Debian packages that hold them and what .venv needs.
-LIBRARIES := libEGL.so.1 libGL.so.1
-PACKAGES := python3-venv libegl1 libgl1
+LIBRARIES := libEGL.so.1 libOpenGL.so.0
+PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri
 
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
