@@ -82,7 +82,7 @@ def run(
             if result.episode.mode is Mode.TRAIN:
                 directory.log(session.record.steps, practice_metrics(result) | learner.metrics())
 
-        clocks = train(env, arm, session, learner, None, on_episode)
+        clocks = train(env, arm, session, learner, None, on_episode, recover=lambda _: arm.recover())
     metrics = learner.metrics()
     save_bundle(
         directory.policy,

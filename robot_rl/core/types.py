@@ -6,8 +6,7 @@ says otherwise. Stamps are integer nanoseconds of the graph's clock (simulated t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -180,5 +179,5 @@ class EpisodeResult:
     """How often the person took over."""
     human_steps: int
     policy_version: int
-    truth: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the ground truth at the end, for reports."""
+    fault: str = ""
+    """Reason of the fault that ended the episode, "" when none did."""

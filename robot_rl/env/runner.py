@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
+from robot_rl.core.errors import RobotFaultError
 from robot_rl.core.protocols import GroundTruth, Policy
-from robot_rl.core.types import Episode, EpisodeResult, Key, Mode, Pose, Source, Transition
+from robot_rl.core.types import Episode, EpisodeResult, Key, Mode, Source, Transition
 from robot_rl.env.robot_env import RobotEnv
 
 OnTransition = Callable[[Transition], None]
@@ -53,7 +54,7 @@ class EpisodeRunner:
         deterministic: bool = False,
         on_step: Callable[[], None] | None = None,
     ) -> EpisodeResult:
-        """Play one episode to its end.
+        """Play one episode to its end, or to the fault that ends it.
 
         Args:
             episode: Which one; its seed also seeds the policy's exploration.
@@ -66,12 +67,17 @@ class EpisodeRunner:
         judge = self.env.task.judge() if self.truth is not None else None
         held: list[Transition] = []
         total, human_steps, interventions, steps = 0.0, 0, 0, 0
-        truly, previous, version = False, Source.POLICY, 0
+        truly, previous, version, success, fault = False, Source.POLICY, 0, False, ""
         while True:
             policy = policy_at()
             version = policy.version
             proposal = policy(observation, rng)
-            step = self.env.step(proposal)
+            try:
+                step = self.env.step(proposal)
+            except RobotFaultError as error:
+                # The state after a fault is not one that the action led to: there is no transition.
+                success, fault = False, error.reason
+                break
             if episode.mode is not Mode.EVAL:
                 transition = Transition(
                     key=Key(self.actor, self.run_number, self.sequence + len(held)),
@@ -103,16 +109,17 @@ class EpisodeRunner:
             if on_step is not None:
                 on_step()
             if step.terminated or step.truncated:
+                success = truly if judge is not None else step.success
                 break
         return EpisodeResult(
             episode=episode,
             steps=steps,
-            success=truly if judge is not None else step.success,
+            success=success,
             reward=total,
             interventions=interventions,
             human_steps=human_steps,
             policy_version=version,
-            truth=_heights(self.truth.truth()) if self.truth is not None else {},
+            fault=fault,
         )
 
     def _hand_out(self, held: list[Transition]) -> None:
@@ -120,7 +127,3 @@ class EpisodeRunner:
             self.on_transition(transition)
         self.sequence += len(held)
         held.clear()
-
-
-def _heights(truth: Mapping[str, Pose]) -> dict[str, float]:
-    return {f"{name}.height": float(pose.position[2]) for name, pose in truth.items()}

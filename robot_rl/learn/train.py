@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policies.gaussian_policy import GaussianPolicy
-from policies.scripted import HoldPolicy
+from policies.scripted import HoldStill
+from robot_rl.core.errors import RobotFaultError
 from robot_rl.core.protocols import GroundTruth, Policy
 from robot_rl.core.types import EpisodeResult, Mode, Source, Transition
 from robot_rl.env.robot_env import RobotEnv
@@ -30,7 +31,7 @@ class LocalPolicies:
         self.block = learner.config.block
         self.practice_steps = 0
         self._version = 0
-        self._policy: Policy = HoldPolicy(learner.spec)
+        self._policy: Policy = HoldStill(learner.spec.action)
 
     def add(self, transition: Transition) -> None:
         """Learn from a transition."""
@@ -77,6 +78,7 @@ def train(
     learner: Learner,
     on_transition: OnTransition | None = None,
     on_episode: Callable[[str, EpisodeResult], None] | None = None,
+    recover: Callable[[str], None] | None = None,
 ) -> Clocks:
     """Run a session to its end.
 
@@ -87,6 +89,7 @@ def train(
         learner: Learns from every transition.
         on_transition: Sees every transition before the learner does, for logs.
         on_episode: Called with the phase and the result after each episode.
+        recover: Makes a faulted robot ready again, given the fault; without it a fault ends the training.
 
     Returns:
         The wall time of each phase.
@@ -106,6 +109,10 @@ def train(
             policies.settle()
         deterministic = episode.mode is Mode.EVAL and session.config.deterministic_evaluation
         result = runner.run(episode, lambda: policies.due(episode.mode), deterministic)
+        if result.fault:
+            if recover is None:
+                raise RobotFaultError(result.fault)
+            recover(result.fault)
         session.add(result)
         field = phase.replace(" ", "_")
         setattr(clocks, field, getattr(clocks, field) + time.monotonic() - began)

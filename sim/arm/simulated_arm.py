@@ -17,6 +17,7 @@ from robot_rl.core.types import ArmCommand, ArmState, Episode, Pose
 from sim.arm import kinematics
 from sim.arm.model import MAX_WIDTH
 from sim.arm.mujoco_plant import MujocoPlant
+from sim.arm.pybullet_plant import PybulletPlant
 from sim.arm.scene import draw_scene, home
 from sim.arm.settings import ArmSimConfig
 from sim.arm.tracker import SimulatedTracker
@@ -28,6 +29,8 @@ def make_plant(config: ArmSimConfig, backend: str) -> Plant:
     """The physics of one engine."""
     if backend == "mujoco":
         return MujocoPlant(config.physics, config.scene)
+    if backend == "pybullet":
+        return PybulletPlant(config.physics, config.scene)
     raise ConfigError(f"unknown backend {backend!r}: {nearest(backend, ('mujoco', 'pybullet'))}")
 
 
@@ -143,6 +146,11 @@ class SimulatedArm:
             RobotFaultError: The cause is still there.
         """
         self.safety.clear_fault(self.plant.read(), self.clock.now(), self.clock.now())
+
+    def recover(self) -> None:
+        """What a person does after a fault: guide the arm home by hand, then clear the fault."""
+        self._teleport(kinematics.inverse(self._home), {})
+        self.clear_fault()
 
     def close(self) -> None:
         """Release the physics."""
