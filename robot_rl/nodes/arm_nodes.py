@@ -24,7 +24,6 @@ from robot_rl.nodes.convert import (
     STATE_TYPES,
     arm_command,
     json_from,
-    nanoseconds_of,
     pose_message,
     time_message,
 )
@@ -131,13 +130,26 @@ class SafetySupervisorNode(Node):
 
 
 class PlantNode(Node):
-    """What a simulator has beside a robot's driver: the clock, the marker tracker and the truth."""
+    """What a simulator has beside a robot's driver: the clock, the marker tracker and the truth.
 
-    def __init__(self, objects: Iterable[str]) -> None:
+    Its service `plant/recover` stands for the person who, after a fault, guides the arm home and clears it.
+    """
+
+    def __init__(self, objects: Iterable[str], recover: Callable[[], None]) -> None:
         super().__init__("plant")
+        self._recover = recover
+        self.changed = False
+        """The service was called since this was last set to False."""
+        self.create_service(Trigger, "plant/recover", self._on_recover)
         self._clock_publisher = self.create_publisher(Clock, "/clock", STREAM)
         self._measured = {n: self.create_publisher(PoseStamped, f"{n}/pose", STREAM) for n in objects}
         self._true = {n: self.create_publisher(PoseStamped, f"truth/{n}", STREAM) for n in objects}
+
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._recover()
+        self.changed = True
+        response.success = True
+        return response
 
     def messages(
         self, stamp: int, measured: Mapping[str, StampedPose], truth: Mapping[str, Pose]
@@ -151,8 +163,3 @@ class PlantNode(Node):
             (f"truth/{n}", self._true[n], pose_message(StampedPose(stamp, p))) for n, p in truth.items()
         ]
         return rows
-
-
-def message_stamp(message: Any) -> int:
-    """Stamp of a message with a header [ns]."""
-    return nanoseconds_of(message.header.stamp)

@@ -58,7 +58,7 @@ class ArmProcess:
         self.driver = driver
         self.controller = ImpedanceController()
         self.safety = SafetySupervisorNode(self._e_stop, arm.clear_fault)
-        self.plant = PlantNode(objects)
+        self.plant = PlantNode(objects, arm.recover)
         self.nodes = (self.driver, self.controller, self.safety, self.plant)
         self._publishers = self.driver.state | self.controller.state | self.safety.state
         self._request = EpisodeRequest("", 0, 0, "eval")
@@ -91,6 +91,12 @@ class ArmProcess:
         for publisher, message in self._sent:
             publisher.publish(message)
 
+    def services_called(self) -> bool:
+        """Whether a service has changed the arm since this was last asked."""
+        changed = self.safety.changed or self.plant.changed
+        self.safety.changed = self.plant.changed = False
+        return changed
+
     def take_request(self) -> bool:
         """Reset when a new request has come; True when there was one."""
         request = self.driver.request
@@ -109,7 +115,7 @@ class ArmProcess:
 
     def lockstep_work(self) -> bool:
         """Do what is due at the present tick: a reset, a command or a service. True when something was."""
-        changed, self.safety.changed = self.safety.changed, False
+        changed = self.services_called()
         if self.take_request():
             changed = True
         elif (command := self.take_command()) is not None and command.stamp == self.arm.clock.now():
@@ -158,7 +164,7 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
         if late > 0.1:  # the process was stopped or starved: let that time be lost, do not race through it
             process.driver.get_logger().warning(f"the arm's loop was late by {late:.2f} s")
             next_step += late
-        changed, process.safety.changed = process.safety.changed, False
+        changed = process.services_called()
         changed = process.take_request() or changed
         command = process.take_command()
         if command is not None:

@@ -116,7 +116,7 @@ class SessionState:
     spec: str
     """Digest of the environment's spec."""
     phase: str
-    """A phase of `Session`, or "waiting for the learner", "held" or "done"."""
+    """A phase of `Session`, or "starting", "held" or "done"."""
     steps: int
     """Practice so far [environment steps]."""
     reason: str = ""
@@ -138,6 +138,8 @@ class LearnerState:
     """All transitions in the journal."""
     practice_steps: int
     """Those that were not demonstrations [environment steps]."""
+    saved: int
+    """Version of the weights in the last checkpoint and policy bundle, 0 before the first."""
 
 
 def mode(name: str) -> Mode:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from policies.scripted_person import PersonConfig, ScriptedPerson, Skill
 from robot_rl.core.errors import ConfigError
 from robot_rl.core.protocols import GroundTruth, Robot, Teleop, Tracker
-from robot_rl.env.cartesian_action import ActionConfig
+from robot_rl.core.spec import EnvSpec
+from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.session import SessionConfig
 from robot_rl.env.task import Task
@@ -51,12 +52,19 @@ class ArmTaskConfig(ABC):
         """Actions a second [Hz]."""
         return 1.0 / self.arm.control_period
 
-    @abstractmethod
     @property
     def objects(self) -> tuple[str, ...]:
         """Names of the objects that the tracker measures."""
         return () if self.arm.scene.kind == "empty" else (self.arm.scene.kind,)
 
+    @property
+    def spec(self) -> EnvSpec:
+        """What policy, learner and logs of this task agree on; made without an environment."""
+        task = self.task()
+        action = CartesianAction(self.action, self.control_rate).spec
+        return EnvSpec(task.observation_spec, action, self.control_rate, task.name)
+
+    @abstractmethod
     def task(self) -> Task:
         """The pure part: observation, reward, time limit."""
 

@@ -1,0 +1,315 @@
+"""The robot, its tracker, the person and the ground truth, as they look from the other side of the topics.
+
+`RobotEnv` and `EpisodeRunner` run on these unchanged. In lockstep the state that answers a command is the one
+whose tick says so, with all the inputs that its manifest names. On the real clock it is the newest complete
+one at the next tick of the actor's own grid; when nothing new has come for too long, acting on it would be
+acting blind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from robot_rl.core.clock import NANOSECONDS, Rate, nanoseconds
+from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
+from robot_rl.core.types import ArmCommand, ArmState, Episode, Pose, StampedPose, TeleopCommand
+from robot_rl.nodes.convert import (
+    STATE_TYPES,
+    arm_state,
+    command_messages,
+    json_from,
+    json_message,
+    nanoseconds_of,
+    pose_from,
+    teleop_command,
+)
+from robot_rl.nodes.executor import Spinner
+from robot_rl.nodes.inputs import TickInputs
+from robot_rl.nodes.messages import EpisodeEvent, EpisodeRequest, Intervention, SafetyState, Tick
+from robot_rl.nodes.qos import STREAM
+
+ROBOT = "the robot's process (robot_rl.nodes.arm_process)"
+PERSON = "the intervention node (robot_rl.nodes.intervention)"
+
+
+class StateInputs:
+    """Subscribes to all that the robot's process publishes about one instant."""
+
+    def __init__(self, node: Node, objects: tuple[str, ...]) -> None:
+        self.objects = objects
+        types = dict(STATE_TYPES)
+        types |= {f"{name}/pose": PoseStamped for name in objects}
+        types |= {f"truth/{name}": PoseStamped for name in objects}
+        self.inputs = TickInputs(types)
+        self.arrived_at = 0
+        """Steady time at which the newest tick came [ns]."""
+        self.fault = ""
+        """The latched fault of the newest safety/state, complete tick or not."""
+        self.problem: CodecError | None = None
+        """What was wrong with a message; raised where the inputs are next asked for."""
+        for topic, kind in types.items():
+            node.create_subscription(kind, topic, partial(self._on_state, topic), STREAM)
+        node.create_subscription(String, "sync/tick", self._on_tick, STREAM)
+
+    def _on_state(self, topic: str, message: Any) -> None:
+        if topic == "safety/state":
+            try:
+                state = json_from(SafetyState, message)
+            except CodecError as error:
+                self.problem = error
+                return
+            self.fault = state.fault
+            self.inputs.add(topic, state.stamp, message)
+        else:
+            self.inputs.add(topic, nanoseconds_of(message.header.stamp), message)
+
+    def _on_tick(self, message: String) -> None:
+        try:
+            self.inputs.add_tick(json_from(Tick, message))
+            self.arrived_at = time.monotonic_ns()
+        except CodecError as error:
+            self.problem = error
+
+    def newest(self) -> Tick | None:
+        """The newest complete tick."""
+        if self.problem is not None:
+            problem, self.problem = self.problem, None
+            raise problem
+        return self.inputs.newest_complete()
+
+    def describe_missing(self) -> str:
+        """Names what is missing, for an error message."""
+        tick = self.inputs.newest()
+        missing = self.inputs.missing(tick) if tick is not None else []
+        if tick is not None and missing:
+            return f"{', '.join(missing)} of tick {tick.stamp} ns from {ROBOT}"
+        return f"sync/tick from {ROBOT}"
+
+    def state(self, messages: Mapping[str, Any]) -> ArmState:
+        """The arm's state in a complete tick's messages."""
+        return arm_state(messages)
+
+    def measured(self, messages: Mapping[str, Any]) -> dict[str, StampedPose]:
+        """The tracked objects' measured poses."""
+        return {
+            name: pose_from(messages[f"{name}/pose"])
+            for name in self.objects
+            if f"{name}/pose" in messages
+        }
+
+    def truth(self, messages: Mapping[str, Any]) -> dict[str, Pose]:
+        """The objects' true poses."""
+        return {
+            name: pose_from(messages[f"truth/{name}"]).pose
+            for name in self.objects
+            if f"truth/{name}" in messages
+        }
+
+
+class TopicRobot:
+    """The `Robot` behind the topics; the classes below share its present tick."""
+
+    def __init__(
+        self,
+        node: Node,
+        spinner: Spinner,
+        objects: tuple[str, ...],
+        name: str,
+        timeout: float,
+        rate: Rate | None = None,
+        max_state_age: float = 0.2,
+    ) -> None:
+        """Connect to the robot's process.
+
+        Args:
+            node: Owns the publishers and subscriptions.
+            spinner: Spins the node.
+            objects: Tracked objects.
+            name: Prefix of reset requests, unique for each start of this process.
+            timeout: Silence of a peer that ends in an error [s].
+            rate: The grid of control ticks on the real clock; None in lockstep.
+            max_state_age: On the real clock, age of the newest state that is too old to act on [s].
+        """
+        self.node = node
+        self.spinner = spinner
+        self.sensors = StateInputs(node, objects)
+        self.timeout = timeout
+        self.rate = rate
+        self.max_state_age = max_state_age
+        self.messages: Mapping[str, Any] = {}
+        """The inputs of the present tick."""
+        self.before_wait: Callable[[], None] = lambda: None
+        """Called before each wait, to send what is due."""
+        self._name = name
+        self._requests = 0
+        self._request = EpisodeRequest("", 0, 0, "eval")
+        self._target = node.create_publisher(PoseStamped, "arm/target_pose", STREAM)
+        self._gripper = node.create_publisher(JointState, "gripper/command", STREAM)
+        self._request_publisher = node.create_publisher(String, "episode/command", STREAM)
+        self.events = node.create_publisher(String, "episode/event", STREAM)
+
+    def reset(self, episode: Episode) -> ArmState:
+        self._requests += 1
+        self._request = EpisodeRequest(
+            f"{self._name}/{self._requests}", episode.index, episode.seed, episode.mode.value
+        )
+        message = json_message(self._request)
+
+        def send() -> None:
+            self._request_publisher.publish(message)
+
+        send()
+        self._wait(self._begins, self.sensors.describe_missing, send)
+        state = self._take()
+        begin = EpisodeEvent(state.stamp, "begin", episode.index, episode.seed, episode.mode.value)
+        self.events.publish(json_message(begin))
+        if self.rate is not None:
+            self.rate.next_tick = self.rate.clock.now() + self.rate.period
+        return state
+
+    def step(self, command: ArmCommand) -> ArmState:
+        target, gripper = command_messages(command)
+
+        def send() -> None:
+            self._target.publish(target)
+            self._gripper.publish(gripper)
+
+        send()
+        if self.rate is None:
+            self._wait(lambda: self._answers(command.stamp), self.sensors.describe_missing, send)
+        else:
+            self._sleep(self.rate)
+        return self._take()
+
+    def close(self) -> None:
+        """Nothing to release: the node belongs to the process."""
+
+    def _begins(self) -> bool:
+        tick = self.sensors.newest()
+        return tick is not None and tick.request == self._request.request
+
+    def _answers(self, stamp: int) -> bool:
+        tick = self.sensors.newest()
+        return tick is not None and tick.answers == stamp and tick.request == self._request.request
+
+    def _take(self) -> ArmState:
+        tick = self.sensors.newest()
+        assert tick is not None
+        self.messages = self.sensors.inputs.take(tick)
+        state = self.sensors.state(self.messages)
+        if state.fault:
+            raise RobotFaultError(state.fault)
+        return state
+
+    def _wait(self, ready: Callable[[], bool], missing: Callable[[], str], retry: Callable[[], None]) -> None:
+        self.before_wait()
+        self.spinner.wait(ready, missing, self.timeout, retry)
+
+    def _sleep(self, rate: Rate) -> None:
+        """Spin until the next control tick, and refuse to act on old news."""
+        self.before_wait()
+        self.spinner.spin_until(rate.next_tick / NANOSECONDS)
+        rate.sleep()
+        age = time.monotonic_ns() - self.sensors.arrived_at
+        if age > nanoseconds(self.max_state_age) or self.sensors.newest() is None:
+            raise StaleStateError(
+                f"no new state from {ROBOT} for {age / NANOSECONDS:.2f} s "
+                f"(at most {self.max_state_age:.2f} s): no command is sent, and the arm holds"
+            )
+
+    def wait_for_fault_to_clear(self) -> None:
+        """Spin until the robot reports no fault, however long it takes: a person has to see to it."""
+        while self.sensors.fault:
+            self.spinner.spin_once()
+
+
+class TopicTracker:
+    """The `Tracker` behind the topics: the measurements of the robot's present tick."""
+
+    def __init__(self, robot: TopicRobot) -> None:
+        self.robot = robot
+
+    def read(self) -> Mapping[str, StampedPose]:
+        return self.robot.sensors.measured(self.robot.messages)
+
+
+class TopicTruth:
+    """The `GroundTruth` of a simulator behind the topics."""
+
+    def __init__(self, robot: TopicRobot) -> None:
+        self.robot = robot
+
+    def truth(self) -> Mapping[str, Pose]:
+        return self.robot.sensors.truth(self.robot.messages)
+
+
+class TopicTeleop:
+    """The `Teleop` behind the topics: what the intervention node says about a tick.
+
+    In lockstep her answer to the very tick is waited for. On the real clock the newest one counts, as long
+    as it is not older than `max_age` [s]; without one the policy is in control.
+    """
+
+    def __init__(self, robot: TopicRobot, max_age: float = 0.3) -> None:
+        self.robot = robot
+        self.max_age = max_age
+        self._twists: dict[int, TwistStamped] = {}
+        self._events: dict[int, Intervention] = {}
+        self._problem: CodecError | None = None
+        self._arrived_at = 0
+        node = robot.node
+        node.create_subscription(TwistStamped, "intervention/twist", self._on_twist, STREAM)
+        node.create_subscription(String, "intervention/event", self._on_event, STREAM)
+
+    def reset(self, episode: Episode, state: ArmState) -> None:
+        """Nothing to do: the intervention node sees the same tick."""
+
+    def read(self, state: ArmState) -> TeleopCommand:
+        if self.robot.rate is None:
+            self.robot.spinner.wait(
+                lambda: self._complete(state.stamp), self._missing, self.robot.timeout
+            )
+            stamp = state.stamp
+        else:
+            stamp = max(self._events.keys() & self._twists.keys(), default=-1)
+            age = time.monotonic_ns() - self._arrived_at
+            if stamp < 0 or age > nanoseconds(self.max_age):
+                return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
+        command = teleop_command(self._twists[stamp], self._events[stamp])
+        self._forget(stamp)
+        return command
+
+    def _complete(self, stamp: int) -> bool:
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+        return stamp in self._twists and stamp in self._events
+
+    def _missing(self) -> str:
+        return f"intervention/twist and intervention/event from {PERSON}"
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        self._twists[nanoseconds_of(message.header.stamp)] = message
+
+    def _on_event(self, message: String) -> None:
+        try:
+            event = json_from(Intervention, message)
+        except CodecError as error:
+            self._problem = error
+            return
+        self._events[event.stamp] = event
+        self._arrived_at = time.monotonic_ns()
+
+    def _forget(self, stamp: int) -> None:
+        """Drop what is older than `stamp`; the answer itself may be asked for again."""
+        self._twists = {k: v for k, v in self._twists.items() if k >= stamp}
+        self._events = {k: v for k, v in self._events.items() if k >= stamp}
