@@ -106,7 +106,11 @@ class EpisodeLog:
         self.flush()
 
     def write(self, topic: str, msgtype: str, data: bytes, stamp: int) -> None:
-        """Add a message: its CDR bytes and its log time [ns]; flush when that is due."""
+        """Add a message: its CDR bytes and its log time [ns]; flush when that is due.
+
+        The bytes are those of a raw subscription or of `robot_rl.data.messages`. rclpy's `serialize_message`
+        may append a few bytes too many, which rosbags refuses to read.
+        """
         if self._file.closed:
             raise LogError(f"{self.path} is closed")
         try:

@@ -54,13 +54,14 @@ def joint_state(
     position: np.ndarray,
     velocity: np.ndarray | None = None,
     effort: np.ndarray | None = None,
+    frame: str = "base",
 ) -> bytes:
     """`sensor_msgs/JointState`: [rad] or [m], per second, [Nm] or [N]; what is None stays empty."""
     for what, values in (("positions", position), ("velocities", velocity), ("efforts", effort)):
         if values is not None and len(values) != len(names):
             raise LogError(f"joint state: {len(values)} {what} for {len(names)} names")
     arrays = [_EMPTY if v is None else np.asarray(v, np.float64) for v in (position, velocity, effort)]
-    return _serialize(_type(JOINT_STATE)(_header(stamp, ""), list(names), *arrays), JOINT_STATE)
+    return _serialize(_type(JOINT_STATE)(_header(stamp, frame), list(names), *arrays), JOINT_STATE)
 
 
 def string(text: str) -> bytes:

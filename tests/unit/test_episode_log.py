@@ -40,7 +40,7 @@ def write_step(log: EpisodeLog, i: int) -> None:
     names = ["joint1", "joint2"]
     joints = messages.joint_state(stamp, names, np.array([i, 1.0]), np.array([0.5, -0.5]))
     log.write("joint_states", messages.JOINT_STATE, joints, stamp)
-    log.write("episode/event", messages.STRING, messages.string(f"step {i} – ü"), stamp)
+    log.write("episode/event", messages.STRING, messages.string(f"step {i} - ü"), stamp)
 
 
 def write_log(path: Path, steps: int = 5, result: EpisodeResult | None = RESULT) -> Path:
@@ -66,7 +66,7 @@ def test_messages_and_metadata_come_back(tmp_path: Path) -> None:
     assert last[2].message.name == ["joint1", "joint2"]
     np.testing.assert_array_equal(last[2].message.velocity, [0.5, -0.5])
     assert last[2].message.effort.size == 0
-    assert last[3].message.data == "step 4 – ü"
+    assert last[3].message.data == "step 4 - ü"
     info = read_info(path)
     assert info.spec == SPEC
     assert info.spec.name == "pick"
@@ -202,6 +202,7 @@ def test_a_file_cut_off_anywhere_gives_its_complete_chunks(tmp_path: Path) -> No
         log.close(RESULT)
     whole = path.read_bytes()
     cut = tmp_path / "cut.mcap"
+    count = 0
     for size in [*range(0, len(whole), 37), *ends, len(whole) - 1]:
         cut.write_bytes(whole[:size])
         count = sum(1 for _ in read_raw(cut, tolerant=True))

@@ -1,0 +1,184 @@
+"""Data sets as views of episode logs: transitions of chosen episodes, stacked arrays, a summary.
+
+Nothing is copied into another format: demonstrations, replay buffers and analyses all read the logs of a run.
+`robot_rl.data.journal.read_journal` gives the same transitions from the learner's journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from robot_rl.core.errors import CodecError, LogError
+from robot_rl.core.types import Key, Mode, Source, Transition
+from robot_rl.data.codec import TransitionCodec
+from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, read_info, read_raw
+from robot_rl.data.mcap_scan import RawMessage
+from robot_rl.data.messages import deserialize
+
+Outcome = Literal["success", "failure"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions as arrays whose first axis counts them; units and frames are those of the spec."""
+
+    observation: dict[str, np.ndarray]
+    next_observation: dict[str, np.ndarray]
+    action: np.ndarray
+    """(n, a) float32, executed."""
+    proposal: np.ndarray
+    """(n, a) float32, what the policy wanted."""
+    reward: np.ndarray
+    """(n,) float32."""
+    penalty: np.ndarray
+    """(n,) float32."""
+    terminated: np.ndarray
+    """(n,) bool."""
+    truncated: np.ndarray
+    """(n,) bool."""
+    source: np.ndarray
+    """(n,) int8, values of `Source`."""
+    episode: np.ndarray
+    """(n,) int64."""
+    step: np.ndarray
+    """(n,) int64."""
+    stamp: np.ndarray
+    """(n,) int64 [ns]."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a folder of logs holds."""
+
+    episodes: dict[str, int]
+    """Mode to the number of episodes."""
+    successes: dict[str, int]
+    """Mode to the number of successful episodes."""
+    unfinished: int
+    """Episodes without a result: given up, or their writer was killed."""
+    steps: int
+    """Transitions."""
+    sources: dict[str, int]
+    """Who acted to the number of transitions."""
+    tasks: tuple[str, ...]
+    """Names of the tasks."""
+
+
+def episodes(
+    path: Path, modes: Collection[Mode] = tuple(Mode), outcome: Outcome | None = None
+) -> list[EpisodeInfo]:
+    """The episodes below `path` in the order of their index.
+
+    Args:
+        path: A run directory, a folder of logs, or one log. Logs of killed writers count as far as they go.
+        modes: Only episodes of these modes.
+        outcome: Only episodes that ended like this; None: all, also those without a result.
+    """
+    infos = [read_info(file, tolerant=True) for file in _files(path)]
+    return sorted(
+        (info for info in infos if info.episode.mode in modes and _ended(info, outcome)),
+        key=lambda info: (info.episode.index, info.path.name),
+    )
+
+
+def transitions(
+    path: Path, modes: Collection[Mode] = tuple(Mode), outcome: Outcome | None = None
+) -> Iterator[Transition]:
+    """The transitions of the episodes that `episodes` finds, each key once, in sequence within a log.
+
+    A transition belongs to the log of its episode wherever it was written: an actor that sends again what was
+    not acknowledged may still do so when the next episode has begun.
+    """
+    all_infos = episodes(path)
+    wanted = {info.path for info in all_infos if info.episode.mode in modes and _ended(info, outcome)}
+    log_of = {info.episode.index: info.path for info in all_infos}
+    seen: set[Key] = set()
+    for info in all_infos:
+        found = []
+        for transition in _logged(info):
+            own = info.path if transition.episode == info.episode.index else log_of.get(transition.episode)
+            if own in wanted and transition.key not in seen:
+                seen.add(transition.key)
+                found.append(transition)
+        yield from sorted(found, key=lambda transition: transition.key)
+
+
+def demonstrations(path: Path) -> Iterator[Transition]:
+    """The transitions of the successful demonstrations below `path`."""
+    return transitions(path, modes=[Mode.DEMO], outcome="success")
+
+
+def stack(batch: Iterable[Transition]) -> Batch:
+    """Transitions as arrays, for cloning or analysis; `LogError` when there are none."""
+    rows = list(batch)
+    if not rows:
+        raise LogError("there are no transitions to stack: no episode fits the wanted modes and outcome")
+
+    def column(name: str, dtype: str) -> np.ndarray:
+        return np.array([getattr(row, name) for row in rows], dtype)
+
+    return Batch(
+        observation={k: np.stack([r.observation[k] for r in rows]) for k in rows[0].observation},
+        next_observation={k: np.stack([r.next_observation[k] for r in rows]) for k in rows[0].observation},
+        action=column("action", "float32"),
+        proposal=column("proposal", "float32"),
+        reward=column("reward", "float32"),
+        penalty=column("penalty", "float32"),
+        terminated=column("terminated", "bool"),
+        truncated=column("truncated", "bool"),
+        source=column("source", "int8"),
+        episode=column("episode", "int64"),
+        step=column("step", "int64"),
+        stamp=column("stamp", "int64"),
+    )
+
+
+def summary(path: Path) -> Summary:
+    """Count what the logs below `path` hold."""
+    infos = episodes(path)
+    sources = Counter(transition.source for transition in transitions(path))
+    return Summary(
+        episodes=dict(Counter(info.episode.mode.value for info in infos)),
+        successes=dict(Counter(info.episode.mode.value for info in infos if _ended(info, "success"))),
+        unfinished=sum(info.result is None for info in infos),
+        steps=sources.total(),
+        sources={source.name: sources[source] for source in Source if sources[source]},
+        tasks=tuple(sorted({info.spec.name for info in infos})),
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    folder = path / "episodes" if (path / "episodes").is_dir() else path
+    # A writer killed at once leaves an empty file.
+    files = sorted(file for file in folder.glob("*.mcap") if file.stat().st_size)
+    if not files:
+        raise LogError(f"{path} holds no episode logs: expected *.mcap in it, or in its folder episodes/")
+    return files
+
+
+def _ended(info: EpisodeInfo, outcome: Outcome | None) -> bool:
+    if outcome is None:
+        return True
+    return info.result is not None and info.result.success == (outcome == "success")
+
+
+def _logged(info: EpisodeInfo) -> Iterator[Transition]:
+    codec = TransitionCodec(info.spec)
+    for message in read_raw(info.path, tolerant=True):
+        if f"/{message.topic}".endswith(f"/{TRANSITIONS_TOPIC}"):
+            yield from _decode(info, codec, message)
+
+
+def _decode(info: EpisodeInfo, codec: TransitionCodec, message: RawMessage) -> list[Transition]:
+    try:
+        return codec.decode(deserialize(message.data, message.msgtype).data)
+    except CodecError as error:
+        raise LogError(f"{info.path}: {message.topic} at {message.stamp} ns: {error}") from None
