@@ -70,9 +70,6 @@ class TrainingProgress:
 
 def print_summary(summary: dict[str, Any], paths: dict[str, Path]) -> None:
     """The table at the end of a training."""
-    table = Table(title=f"{summary['task']}, seed {summary['seed']}", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
     rows = [
         ("success, nobody helping", percent(summary["success_rate"])),
         ("length of a success", steps(summary["success_length"])),
@@ -82,12 +79,19 @@ def print_summary(summary: dict[str, Any], paths: dict[str, Path]) -> None:
         ("critic updates", f"{summary['updates']}"),
         ("training time", f"{summary['train_s']:.0f} s of {summary['wall_s']:.0f} s"),
     ]
+    print_table(f"{summary['task']}, seed {summary['seed']}", rows)
+    for name, path in paths.items():
+        print(f"{name:<8} {path}")
+
+
+def print_table(title: str, rows: list[tuple[str, str]]) -> None:
+    """A table of names and values."""
+    table = Table(title=title, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
     for name, value in rows:
         table.add_row(name, value)
-    console = Console()
-    console.print(table)
-    for name, path in paths.items():
-        console.print(f"{name:<8} {path}", soft_wrap=True, highlight=False)
+    Console().print(table)
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.report import TrainingProgress, print_json, print_summary
 from robot_rl.core.types import EpisodeResult, Mode
 from robot_rl.data.curves import plot_training
+from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory, provenance, versions
 from robot_rl.env.session import Evaluation, Session
 from robot_rl.env.summary import evaluation_points, practice_points, summarise
@@ -82,7 +83,10 @@ def run(
             if result.episode.mode is Mode.TRAIN:
                 directory.log(session.record.steps, practice_metrics(result) | learner.metrics())
 
-        clocks = train(env, arm, session, learner, None, on_episode, recover=lambda _: arm.recover())
+        recorder = EpisodeRecorder(directory.episodes, env.spec) if log_episodes else None
+        if recorder is not None:
+            stack.callback(recorder.close)
+        clocks = train(env, arm, session, learner, recorder, on_episode, lambda _: arm.recover())
     metrics = learner.metrics()
     save_bundle(
         directory.policy,

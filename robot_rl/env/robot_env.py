@@ -51,6 +51,8 @@ class RobotEnv:
         self.max_object_age = nanoseconds(max_object_age)
         self._episode = Episode(0, 0, Mode.EVAL)
         self._state: ArmState | None = None
+        self.objects: Objects = {}
+        """Newest measured poses at the present tick."""
         self._steps = 0
 
     @property
@@ -66,7 +68,8 @@ class RobotEnv:
         self._steps = 0
         if self.teleop is not None:
             self.teleop.reset(episode, self._state)
-        return self.task.reset(self._state, self._objects(self._state))
+        self.objects = self._fresh_objects(self._state)
+        return self.task.reset(self._state, self.objects)
 
     def step(self, proposal: np.ndarray) -> Step:
         proposal = self.mapping.validate(proposal)
@@ -82,7 +85,8 @@ class RobotEnv:
         self._state = after
         self._steps += 1
 
-        observation, reward, success = self.task.step(after, self._objects(after))
+        self.objects = self._fresh_objects(after)
+        observation, reward, success = self.task.step(after, self.objects)
         outcome = person.outcome if person is not None else ""
         if outcome:  # the person's verdict outranks the sensed one
             success = outcome == "success"
@@ -98,7 +102,7 @@ class RobotEnv:
             return None
         return self.teleop.read(state)
 
-    def _objects(self, state: ArmState) -> Objects:
+    def _fresh_objects(self, state: ArmState) -> Objects:
         objects = self.tracker.read()
         for name, measured in objects.items():
             age = state.stamp - measured.stamp

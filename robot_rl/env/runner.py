@@ -9,6 +9,7 @@ import numpy as np
 from robot_rl.core.errors import RobotFaultError
 from robot_rl.core.protocols import GroundTruth, Policy
 from robot_rl.core.types import Episode, EpisodeResult, Key, Mode, Source, Transition
+from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.env.robot_env import RobotEnv
 
 OnTransition = Callable[[Transition], None]
@@ -28,6 +29,7 @@ class EpisodeRunner:
         env: RobotEnv,
         on_transition: OnTransition,
         truth: GroundTruth | None = None,
+        recorder: EpisodeRecorder | None = None,
         actor: str = "actor",
         run: int = 0,
     ) -> None:
@@ -37,12 +39,14 @@ class EpisodeRunner:
             env: The environment; its robot may be simulated, real or behind topics.
             on_transition: Called once a step.
             truth: Judges success by ground truth where there is one.
+            recorder: Logs demonstrations and practice; in the graph a node of its own does.
             actor: Name of this actor, part of every transition's key.
             run: Counts the starts of this actor, so that keys stay unique over restarts.
         """
         self.env = env
         self.on_transition = on_transition
         self.truth = truth
+        self.recorder = recorder
         self.actor = actor
         self.run_number = run
         self.sequence = 0
@@ -64,6 +68,10 @@ class EpisodeRunner:
         """
         rng = None if deterministic else np.random.default_rng([episode.seed, 0xAC7])
         observation = self.env.reset(episode)
+        recorder = self.recorder if episode.mode is not Mode.EVAL else None
+        if recorder is not None:
+            recorder.begin(episode)
+            recorder.state(self.env.state, self.env.objects)
         judge = self.env.task.judge() if self.truth is not None else None
         held: list[Transition] = []
         total, human_steps, interventions, steps = 0.0, 0, 0, 0
@@ -78,6 +86,8 @@ class EpisodeRunner:
                 # The state after a fault is not one that the action led to: there is no transition.
                 success, fault = False, error.reason
                 break
+            if recorder is not None:
+                recorder.state(self.env.state, self.env.objects)
             if episode.mode is not Mode.EVAL:
                 transition = Transition(
                     key=Key(self.actor, self.run_number, self.sequence + len(held)),
@@ -111,7 +121,7 @@ class EpisodeRunner:
             if step.terminated or step.truncated:
                 success = truly if judge is not None else step.success
                 break
-        return EpisodeResult(
+        result = EpisodeResult(
             episode=episode,
             steps=steps,
             success=success,
@@ -121,9 +131,14 @@ class EpisodeRunner:
             policy_version=version,
             fault=fault,
         )
+        if recorder is not None:
+            recorder.end(result)
+        return result
 
     def _hand_out(self, held: list[Transition]) -> None:
         for transition in held:
+            if self.recorder is not None:
+                self.recorder.transition(transition)
             self.on_transition(transition)
         self.sequence += len(held)
         held.clear()

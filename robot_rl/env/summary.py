@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from robot_rl.core.types import EpisodeResult
 from robot_rl.data.curves import EvaluationPoint, PracticePoint
 from robot_rl.env.session import Session, SessionRecord
 
@@ -40,6 +41,18 @@ def summarise(task: str, session: Session, updates: int, wall_s: float, train_s:
         "length_ratio": _number(final.mean_steps / demonstration) if final and demonstration else None,
         "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],
         "final_evaluation": asdict(final) | {"mean_steps": _number(final.mean_steps)} if final else None,
+    }
+
+
+def practice_metrics(result: EpisodeResult) -> dict[str, float]:
+    """Figures of one practice episode for the metrics file."""
+    return {
+        "practice/success": float(result.success),
+        "practice/success_alone": float(result.success and result.human_steps == 0),
+        "practice/length": float(result.steps),
+        "practice/reward": result.reward,
+        "practice/interventions": float(result.interventions),
+        "practice/human_fraction": result.human_steps / max(result.steps, 1),
     }
 
 

@@ -16,8 +16,9 @@ from policies.scripted import HoldStill
 from robot_rl.core.errors import RobotFaultError
 from robot_rl.core.protocols import GroundTruth, Policy
 from robot_rl.core.types import EpisodeResult, Mode, Source, Transition
+from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.env.robot_env import RobotEnv
-from robot_rl.env.runner import EpisodeRunner, OnTransition
+from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.schedule import due_version, settled_version
 from robot_rl.env.session import Session
 from robot_rl.learn.learner import Learner
@@ -76,7 +77,7 @@ def train(
     truth: GroundTruth | None,
     session: Session,
     learner: Learner,
-    on_transition: OnTransition | None = None,
+    recorder: EpisodeRecorder | None = None,
     on_episode: Callable[[str, EpisodeResult], None] | None = None,
     recover: Callable[[str], None] | None = None,
 ) -> Clocks:
@@ -87,7 +88,7 @@ def train(
         truth: Judges evaluations by ground truth where there is one.
         session: The course of the training; holds all results afterwards.
         learner: Learns from every transition.
-        on_transition: Sees every transition before the learner does, for logs.
+        recorder: Logs demonstrations and practice.
         on_episode: Called with the phase and the result after each episode.
         recover: Makes a faulted robot ready again, given the fault; without it a fault ends the training.
 
@@ -95,13 +96,7 @@ def train(
         The wall time of each phase.
     """
     policies = LocalPolicies(learner)
-
-    def take(transition: Transition) -> None:
-        if on_transition is not None:
-            on_transition(transition)
-        policies.add(transition)
-
-    runner = EpisodeRunner(env, take, truth)
+    runner = EpisodeRunner(env, policies.add, truth, recorder)
     clocks = Clocks(start=time.monotonic())
     while (episode := session.next_episode()) is not None:
         phase, began = session.phase, time.monotonic()

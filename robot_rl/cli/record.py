@@ -1,0 +1,76 @@
+"""`robot-rl record TASK`: demonstrations of the scripted person as episode logs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from policies.scripted import HoldStill
+from robot_rl.cli.arguments import default_out, parse_with_task
+from robot_rl.cli.report import percent, print_json, print_table, steps
+from robot_rl.core.errors import ConfigError
+from robot_rl.core.types import Episode, EpisodeResult, Mode
+from robot_rl.data.recorder import EpisodeRecorder
+from robot_rl.data.run_directory import RunDirectory
+from robot_rl.env.runner import EpisodeRunner
+from robot_rl.env.session import SEED_STRIDE, evaluate
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """Options of `robot-rl record`."""
+
+    episodes: int = 20
+    """Episodes to record, failed ones included."""
+    seed: int = 0
+    """Seeds the scenes and the person."""
+    out: Path | None = None
+    """Directory of the recording; by default a new one below runs/."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    task, options, config = parse_with_task(
+        RecordOptions, argv, "record", "Record demonstrations of the scripted person, without ROS."
+    )
+    if options.episodes < 1:
+        raise ConfigError(f"--episodes must be at least 1, not {options.episodes}")
+    out = options.out or default_out(f"{task}-demonstrations")
+    directory = RunDirectory.create(out, config, task, options.seed)
+    results: list[EpisodeResult] = []
+    with ExitStack() as stack:
+        env, arm = config.simulate()
+        stack.callback(env.close)
+        recorder = stack.enter_context(EpisodeRecorder(directory.episodes, env.spec))
+        runner = EpisodeRunner(env, lambda _: None, arm, recorder)
+        still = HoldStill(env.spec.action)
+        for index in range(options.episodes):
+            episode = Episode(index, options.seed * SEED_STRIDE + index, Mode.DEMO)
+            result = runner.run(episode, lambda: still)
+            if result.fault:
+                arm.recover()
+            results.append(result)
+    evaluation = evaluate(0, results)
+    report = {
+        "task": task,
+        "out": str(out),
+        "episodes": evaluation.episodes,
+        "success_rate": evaluation.success_rate,
+        "success_length": evaluation.mean_steps if evaluation.successes else None,
+    }
+    if options.json:
+        print_json(report)
+        return 0
+    print_table(
+        f"demonstrations of {task}",
+        [
+            ("success", percent(evaluation.success_rate)),
+            ("length of a success", steps(report["success_length"])),
+            ("episodes", str(evaluation.episodes)),
+        ],
+    )
+    print(f"logs     {directory.episodes}")
+    return 0
