@@ -1,7 +1,7 @@
 """Registers the tasks with Gymnasium.
 
-`gymnasium` finds `register` through its entry-point group and calls it when it is imported, so that
-`gymnasium.make("robot_rl/FrankaPickCube-v0")` needs no import of ours.
+`import robot_rl` calls `register`. Gymnasium 1 loads no plug-ins by entry points any more, so somebody has to
+import us: the user, or Gymnasium itself when asked for `robot_rl:robot_rl/FrankaPickCube-v0`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 import gymnasium
 
-NAMES = {"FrankaPickCube-v0": "franka_pick_cube", "FrankaReach-v0": "franka_reach"}
-"""Name below the namespace `robot_rl/`, and the task."""
+NAMES = {"robot_rl/FrankaPickCube-v0": "franka_pick_cube", "robot_rl/FrankaReach-v0": "franka_reach"}
+"""Gymnasium's name, and the task."""
 
 
 def register() -> None:
-    """Add the tasks to Gymnasium's registry; the namespace comes from the entry point."""
+    """Add the tasks to Gymnasium's registry."""
     for name, task in NAMES.items():
-        if name not in gymnasium.registry and f"robot_rl/{name}" not in gymnasium.registry:
+        if name not in gymnasium.registry:
             gymnasium.register(name, entry_point="robot_rl.tasks.registration:make", kwargs={"task": task})
 
 

@@ -97,7 +97,7 @@ def test_every_imported_package_is_declared() -> None:
     declared = [r for extra in (None, *extras) if extra not in ("dev", "docs") for r in requirements(extra)]
     names = {canonicalize_name(r.name) for r in declared}
     owners = importlib.metadata.packages_distributions()
-    for module in sorted(imported - set(sys.stdlib_module_names) - {"builtin_interfaces"}):
+    for module in sorted(imported - set(sys.stdlib_module_names)):
         distributions = {canonicalize_name(d) for d in owners.get(module, [])}
         distributions |= {f"ros-{d}" for d in distributions}
         assert distributions & names, f"{module} is imported but no dependency of pyproject.toml has it"
