@@ -51,8 +51,10 @@ class ImpedanceGains:
     """Largest size of the error's integral [m s] and [s]."""
     filter_time: float = 0.033
     """Time constant of the target filter [s]; 0 for none. The default covers 3 % of the way in 1 ms."""
-    null_stiffness: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2)
-    """k_n: pull of each joint to its posture [Nm/rad], in the null space of the task."""
+    null_stiffness: tuple[float, ...] = (20.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2)
+    """k_n: pull of each joint to its posture [Nm/rad], in the null space of the task. A stiff first joint
+    keeps the elbow from swinging out; stiff ones all over would cost accuracy, as the damped projection
+    lets some of it through."""
     null_damping_factor: float = 0.2
     """l: damping of the pseudo-inverse, in the mixed units of J's singular values."""
     torque_rate: float = 1000.0
@@ -143,15 +145,16 @@ class ImpedanceLaw:
         jacobian, dq = arm.jacobian, arm.dq
         null_torque = self._null_stiffness * (memory.posture - arm.q)
         null_torque -= self._null_damping * dq
-        gram = jacobian @ jacobian.T
+        # The method, not the operator: on arrays this small it takes half the time.
+        gram = jacobian.dot(jacobian.T)
         gram += self._regulariser
-        task_part = np.linalg.solve(gram, jacobian @ null_torque)
+        task_part = np.linalg.solve(gram, jacobian.dot(null_torque))
 
-        twist = (jacobian @ dq).tolist()
+        twist = jacobian.dot(dq).tolist()
         force = [k * e - d * v for (k, d), e, v in zip(self._axes, error, twist, strict=True)]
         if self._integrates:
             force = [f + k * i for f, k, i in zip(force, self.gains.integral, integral, strict=True)]
-        torque = (force - task_part) @ jacobian
+        torque = (force - task_part).dot(jacobian)
         torque += null_torque
         torque += arm.coriolis
 

@@ -36,13 +36,13 @@ from robot_rl.core.types import ArmCommand, Pose
 class SafetyLimits:
     """What an arm may be told and may do. Positions are in the base frame; the table is z = 0."""
 
-    workspace_min: tuple[float, float, float] = (0.33, -0.30, 0.012)
+    workspace_min: tuple[float, float, float] = (0.33, -0.30, 0.018)
     """Lowest corner of the box for the TCP's target [m]."""
     workspace_max: tuple[float, float, float] = (0.68, 0.30, 0.35)
     """Highest corner of the box for the TCP's target [m]."""
     tilt: float = 0.3
     """Largest angle between the target's tool axis and straight down [rad], in [0, pi]."""
-    yaw: float = 1.1
+    yaw: float = 1.0
     """Largest turn of the target's tool about the vertical, either way [rad], in [0, pi]."""
     linear_speed: float = 0.5
     """Fastest that the target may move [m/s]."""

@@ -150,9 +150,8 @@ def _replace_inertial(
 ) -> None:
     for old in link.findall("inertial"):
         link.remove(old)
-    if inertial is None:
-        return
-    mass, centre, moments = inertial
+    # Frames without a mass must say so: an engine may give 1 kg to a link that says nothing.
+    mass, centre, moments = inertial or (0.0, (0.0,) * 3, (0.0,) * 6)
     element = ET.SubElement(link, "inertial")
     ET.SubElement(element, "origin", xyz=_numbers(centre), rpy="0 0 0")
     ET.SubElement(element, "mass", value=str(mass))

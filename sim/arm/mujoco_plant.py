@@ -27,6 +27,8 @@ from sim.arm.settings import PhysicsConfig, SceneConfig
 
 # Collision classes: the robot meets the world, the world meets itself, the robot does not meet itself.
 _ROBOT, _WORLD = 1, 2
+# Keeps the estimate of the wrench finite where the arm is stretched out.
+_TINY = 1e-6 * np.eye(6)
 _COMPILER = """<mujoco><compiler balanceinertia="true" fusestatic="false" strippath="false"
 discardvisual="false"/></mujoco></robot>"""
 
@@ -49,6 +51,8 @@ def build_spec(physics: PhysicsConfig, scene: SceneConfig, visual: bool = False)
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10.0
     option.iterations = 20
+    # One arm and one cube are one island or two: looking for them costs more than it saves.
+    option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_ISLAND)
 
     for body in spec.bodies:
         body.gravcomp = 1.0
@@ -135,13 +139,16 @@ class MujocoState:
         self.dq = data.qvel[:7]
         self.position = data.xpos[tcp]
         self.quaternion = np.array([0.0, 0.0, 0.0, 1.0])
-        self.jacobian = jacobian[:, :7]
+        self._full_jacobian = jacobian[:, :7]
+        self.jacobian = np.zeros((6, 7))
         self.coriolis = np.zeros(7)
 
     def refresh(self) -> None:
         """Follow what the engine does not offer as a view."""
         w, x, y, z = self._wxyz.tolist()
         self.quaternion[:] = x, y, z, w
+        # Contiguous, which the products of the control law repay.
+        self.jacobian[:] = self._full_jacobian
         np.subtract(self._bias, self._gravcomp, out=self.coriolis)
         self._wrench_is_fresh = False
 
@@ -151,9 +158,8 @@ class MujocoState:
         if not self._wrench_is_fresh:
             self._wrench_is_fresh = True
             if self.external.any():
-                gram = self.jacobian @ self.jacobian.T
-                gram.flat[::7] += 1e-6
-                self._wrench[:] = np.linalg.solve(gram, self.jacobian @ self.external)
+                gram = self.jacobian.dot(self.jacobian.T) + _TINY
+                self._wrench[:] = np.linalg.solve(gram, self.jacobian.dot(self.external))
             else:
                 self._wrench[:] = 0.0
         return self._wrench
