@@ -147,6 +147,10 @@ class TopicRobot:
         self.max_state_age = max_state_age
         self.messages: Mapping[str, Any] = {}
         """The inputs of the present tick."""
+        self.stamp = 0
+        """Time of the present tick [ns]."""
+        self._latencies: list[int] = []
+        self._tick_at = 0
         self.before_wait: Callable[[], None] = lambda: None
         """Called before each wait, to send what is due."""
         self._name = name
@@ -184,6 +188,9 @@ class TopicRobot:
             self._gripper.publish(gripper)
 
         send()
+        if self._tick_at:
+            self._latencies.append(time.monotonic_ns() - self._tick_at)
+            self._tick_at = 0
         if self.rate is None:
             self._wait(lambda: self._answers(command.stamp), self.sensors.describe_missing, send)
         else:
@@ -206,6 +213,7 @@ class TopicRobot:
         assert tick is not None
         self.messages = self.sensors.inputs.take(tick)
         state = self.sensors.state(self.messages)
+        self.stamp = state.stamp
         if state.fault:
             raise RobotFaultError(state.fault)
         return state
@@ -218,6 +226,7 @@ class TopicRobot:
         """Spin until the next control tick, and refuse to act on old news."""
         self.before_wait()
         self.spinner.spin_until(rate.next_tick / NANOSECONDS)
+        self._tick_at = rate.next_tick
         rate.sleep()
         age = time.monotonic_ns() - self.sensors.arrived_at
         if age > nanoseconds(self.max_state_age) or self.sensors.newest() is None:
@@ -225,6 +234,19 @@ class TopicRobot:
                 f"no new state from {ROBOT} for {age / NANOSECONDS:.2f} s "
                 f"(at most {self.max_state_age:.2f} s): no command is sent, and the arm holds"
             )
+
+    def timing(self) -> dict[str, float]:
+        """How punctual the control ticks on the real clock were.
+
+        `latency` is the time from a tick of the grid to the command that answers it [ms].
+        """
+        latencies = np.array(self._latencies, dtype=float) / 1e6
+        late = self.rate.late_ticks if self.rate is not None else 0
+        figures = {"ticks": float(len(latencies)), "late_ticks": float(late)}
+        if len(latencies):
+            p50, p99 = np.percentile(latencies, [50, 99])
+            figures |= {"latency_p50_ms": p50, "latency_p99_ms": p99, "latency_max_ms": latencies.max()}
+        return {name: round(float(value), 3) for name, value in figures.items()}
 
     def wait_for_fault_to_clear(self) -> None:
         """Spin until the robot reports no fault, however long it takes: a person has to see to it."""

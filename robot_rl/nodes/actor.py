@@ -1,0 +1,321 @@
+"""The actor: plays the session's episodes on the robot and hands their transitions to the learner.
+
+It is the in-process training loop with other parts plugged in: the same `Session`, `EpisodeRunner` and
+`RobotEnv`, on a robot, a person and a learner that live behind topics. Run as
+`python -m robot_rl.nodes.actor --ros-args -p task:=franka_pick_cube -p out:=runs/a`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from policies.bundle import load_bundle
+from policies.scripted import HoldStill, RandomPolicy
+from robot_rl import tasks
+from robot_rl.core.clock import Rate, SteadyClock
+from robot_rl.core.errors import ConfigError, RobotFaultError, RobotRlError, StaleStateError
+from robot_rl.core.spec import EnvSpec
+from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
+from robot_rl.core.protocols import Policy
+from robot_rl.data.run_directory import RunDirectory, versions
+from robot_rl.env.runner import EpisodeRunner
+from robot_rl.env.session import Evaluation, Session
+from robot_rl.env.summary import practice_metrics, summarise
+from robot_rl.nodes.convert import json_message
+from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.learner_link import LearnerLink
+from robot_rl.nodes.messages import EpisodeEvent
+from robot_rl.nodes.params import Parameters
+from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
+from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
+from robot_rl.tasks.arm import ArmTaskConfig
+
+
+@dataclass(frozen=True)
+class ActorSettings:
+    """Settings of the actor beside the task's own."""
+
+    task: str = "franka_pick_cube"
+    """Name of the task."""
+    seed: int = 0
+    """Seeds scenes, person and exploration."""
+    out: str = "runs/graph"
+    """Run directory."""
+    clock: Literal["lockstep", "realtime"] = "lockstep"
+    """Whether the graph goes tick by tick, or with the wall clock."""
+    policy: str = "learner"
+    """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
+    person: bool = True
+    """Whether there is an intervention node."""
+    recover: bool = True
+    """After a fault, ask the simulator to stand in for the person who guides the arm home and clears it. On a
+    robot there is no such service: set this to False, and the actor waits until the fault is cleared."""
+    name: str = "actor"
+    """Name of this actor, part of the key of every transition."""
+    stall_timeout: float = 30.0
+    """In lockstep, silence of robot or person that ends in an error [s]."""
+    learner_timeout: float = 180.0
+    """In lockstep, silence of the learner that ends in an error [s]; it may have to compile, or to restart."""
+    max_state_age: float = 0.2
+    """On the real clock, age of the newest state that is too old to act on [s]."""
+
+
+class Policies(Protocol):
+    """Gives out the policy that acts at each tick."""
+
+    def due(self, mode: Mode) -> Policy: ...
+
+    def settle(self) -> None: ...
+
+
+class FixedPolicies:
+    """One frozen policy for everything."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def due(self, mode: Mode) -> Policy:
+        return self.policy
+
+    def settle(self) -> None:
+        """There is nothing to wait for."""
+
+
+def fixed_policy(name: str, spec: EnvSpec) -> Policy:
+    """The frozen policy called `name`, or the one in the bundle at that path."""
+    if name == "random":
+        return RandomPolicy(spec.action)
+    if name == "hold":
+        return HoldStill(spec.action)
+    if not Path(name).is_dir():
+        raise ConfigError(f'policy {name!r} is none of "learner", "random", "hold", nor a directory')
+    return load_bundle(Path(name), spec).policy()
+
+
+def next_run(out: Path, name: str) -> int:
+    """How often this actor was started in the run directory before; counts this start."""
+    counter = out / f"{name}.run"
+    run = int(counter.read_text()) + 1 if counter.exists() else 0
+    partial = counter.with_suffix(".partial")
+    partial.write_text(f"{run}\n")
+    partial.replace(counter)
+    return run
+
+
+class Actor:
+    """Runs a session on the graph, from where the last run of this actor left it."""
+
+    def __init__(
+        self, node: Node, spinner: Spinner, settings: ActorSettings, config: ArmTaskConfig
+    ) -> None:
+        self.node = node
+        self.spinner = spinner
+        self.settings = settings
+        self.config = config
+        out = Path(settings.out)
+        if (out / "provenance.json").exists():
+            self.directory = RunDirectory(out)
+        else:
+            self.directory = RunDirectory.create(out, config, settings.task, settings.seed)
+        self.run = next_run(out, settings.name)
+        self.results = out / "results.jsonl"
+        self.began = time.monotonic()
+        self.final_began: float | None = None
+        self.lockstep = settings.clock == "lockstep"
+        self.session = self._restored_session()
+
+        rate = None if self.lockstep else Rate(SteadyClock(), config.control_rate)
+        self.robot = TopicRobot(
+            node,
+            spinner,
+            config.objects,
+            f"{settings.name}/{self.run}",
+            settings.stall_timeout,
+            rate,
+            settings.max_state_age,
+        )
+        self.teleop = TopicTeleop(self.robot) if settings.person else None
+        self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop)
+        self.recover = node.create_client(Trigger, "plant/recover")
+        self.link: LearnerLink | None = None
+        self.policies: Policies
+        if settings.policy == "learner":
+            self.link = LearnerLink(
+                node,
+                spinner,
+                self.env.spec,
+                settings.name,
+                self.run,
+                config.learner.block,
+                settings.learner_timeout if self.lockstep else None,
+            )
+            self.policies = self.link.policies
+            self.robot.before_wait = self.link.outbox.flush
+        else:
+            self.policies = FixedPolicies(fixed_policy(settings.policy, self.env.spec))
+        self.runner = EpisodeRunner(
+            self.env, self._on_transition, TopicTruth(self.robot), actor=settings.name, run=self.run
+        )
+
+    def _restored_session(self) -> Session:
+        """The session as the earlier runs left it: it has seen the results of their episodes."""
+        session = Session(self.config.session, self.settings.seed, self.config.learner.demonstrations)
+        drop_torn_line(self.results)
+        for result in read_results(self.results):
+            session.add(result)
+        session.on_evaluation = self._on_evaluation
+        return session
+
+    def _on_transition(self, transition: Transition) -> None:
+        if self.link is not None:
+            self.link.add(transition)
+
+    def play(self) -> None:
+        """Run the session to its end and write the summary."""
+        session = self.session
+        if self.link is not None:
+            self.link.start(session.practice_steps)
+        phase = ""
+        while (episode := session.next_episode()) is not None:
+            if session.phase != phase:
+                phase = session.phase
+                if phase == "final evaluation":
+                    self.final_began = time.monotonic()
+                self._say(phase)
+            result = self._play_one(episode)
+            if result is None:
+                continue
+            session.add(result)
+            append_result(self.results, phase, result)
+            self._log_episode(phase, result)
+        if self.link is not None:
+            self.link.finish(session.practice_steps)
+        self._write_summary()
+        self._say("done")
+
+    def _play_one(self, episode: Episode) -> EpisodeResult | None:
+        """Play an episode; None when it was given up and has to be played again."""
+        evaluation = episode.mode is Mode.EVAL
+        try:
+            if evaluation:
+                self.policies.settle()
+            deterministic = evaluation and self.config.session.deterministic_evaluation
+            result = self.runner.run(episode, lambda: self.policies.due(episode.mode), deterministic)
+        except RobotFaultError as error:  # at the reset
+            self._end_event(episode, "abort", reason=error.reason)
+            self._recover(error)
+            return None
+        except StaleStateError as error:
+            self._end_event(episode, "abort", reason=str(error))
+            if self.lockstep:
+                raise
+            self._wait_for_fresh_state(error)
+            return None
+        self._end_event(episode, "end", result)
+        if result.fault:
+            self._recover(RobotFaultError(result.fault))
+        return result
+
+    def _recover(self, fault: RobotFaultError) -> None:
+        """Get the robot going again after a fault: by the simulator's stand-in, or by waiting for a person."""
+        self._say("held", str(fault))
+        if not self.settings.recover:
+            self.robot.wait_for_fault_to_clear()
+            return
+        if not self.recover.wait_for_service(timeout_sec=5.0):
+            raise RobotRlError(f"{fault} There is no service plant/recover: set the parameter recover to false")
+        answer = self.recover.call_async(Trigger.Request())
+        self.spinner.wait(
+            answer.done, lambda: "the service plant/recover", self.settings.stall_timeout
+        )
+        self.robot.wait_for_fault_to_clear()
+
+    def _wait_for_fresh_state(self, error: StaleStateError) -> None:
+        self._say("held", str(error))
+        before = self.robot.sensors.arrived_at
+        while self.robot.sensors.arrived_at == before:
+            self.spinner.spin_once()
+
+    def _say(self, phase: str, reason: str = "") -> None:
+        """Tell the graph and the user where the session is."""
+        if reason:
+            self.node.get_logger().error(reason)
+        else:
+            self.node.get_logger().info(f"{phase}, {self.session.practice_steps} practice steps so far")
+        if self.link is not None:
+            self.link.say(phase, self.session.practice_steps, reason)
+
+    def _end_event(
+        self, episode: Episode, event: str, result: EpisodeResult | None = None, reason: str = ""
+    ) -> None:
+        figures: dict[str, float] = {}
+        if result is not None:
+            reason = result.fault
+            figures = {
+                "success": float(result.success),
+                "steps": float(result.steps),
+                "reward": result.reward,
+                "interventions": float(result.interventions),
+                "human_steps": float(result.human_steps),
+                "policy_version": float(result.policy_version),
+            }
+        message = EpisodeEvent(
+            self.robot.stamp, event, episode.index, episode.seed, episode.mode.value, figures, reason
+        )
+        self.robot.events.publish(json_message(message))
+
+    def _on_evaluation(self, evaluation: Evaluation) -> None:
+        self.node.get_logger().info(
+            f"evaluation after {evaluation.steps} steps: {evaluation.successes} of {evaluation.episodes} "
+            f"succeed alone, {evaluation.mean_steps:.1f} steps each"
+        )
+        rates = {"evaluation/success": evaluation.success_rate, "evaluation/length": evaluation.mean_steps}
+        self.directory.log(evaluation.steps, rates)
+
+    def _log_episode(self, phase: str, result: EpisodeResult) -> None:
+        if phase == "practice":
+            metrics = self.link.metrics if self.link is not None else {}
+            self.directory.log(self.session.practice_steps, practice_metrics(result) | metrics)
+
+    def _write_summary(self) -> None:
+        updates = int(self.link.metrics.get("updates", 0)) if self.link is not None else 0
+        end = time.monotonic()
+        train_end = end if self.final_began is None else self.final_began
+        summary = summarise(
+            self.settings.task, self.session, updates, end - self.began, train_end - self.began
+        )
+        summary |= {"versions": versions(), "clock": self.settings.clock, "actor_runs": self.run + 1}
+        if self.robot.rate is not None:
+            summary["realtime"] = self.robot.timing()
+        self.directory.write_summary(summary)
+        self.directory.close()
+
+
+def body(stop: StopFlag) -> None:
+    """Make the actor and run its session."""
+    node = Node("actor", automatically_declare_parameters_from_overrides=True)
+    parameters = Parameters(node)
+    settings = parameters.read(ActorSettings())
+    config = parameters.read(tasks.load(settings.task))
+    parameters.check_all_known()
+    spinner = Spinner(stop, node)
+    try:
+        Actor(node, spinner, settings, config).play()
+    finally:
+        spinner.close()
+
+
+def main() -> int:
+    """Entry point."""
+    return run("actor", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
