@@ -86,6 +86,7 @@ def deserialize(data: bytes, msgtype: str) -> Any:
         raise LogError(f"{msgtype}: {len(data)} bytes that are not such a message: {error}") from None
 
 
+@cache
 def definition(msgtype: str) -> tuple[str, str]:
     """The text of a message definition with all it contains, as rosbag2 stores it, and its type hash."""
     _check_known(msgtype)
