@@ -1,0 +1,107 @@
+import math
+
+import pytest
+
+from robot_rl.core.errors import RobotRlError
+from robot_rl.core.types import Episode, EpisodeResult, Mode
+from robot_rl.env.schedule import due_version, settled_version
+from robot_rl.env.session import Session, SessionConfig
+from robot_rl.env.summary import summarise
+
+
+def result(episode: Episode, success: bool = True, steps: int = 20, **changes) -> EpisodeResult:
+    values = {"interventions": 0, "human_steps": 0, "policy_version": 1, "reward": 1.0} | changes
+    return EpisodeResult(episode=episode, steps=steps, success=success, **values)
+
+
+def play(session: Session, success) -> list[tuple[str, Mode]]:
+    """Run a session with made-up results; `success(phase, count)` decides."""
+    course = []
+    while (episode := session.next_episode()) is not None:
+        phase = session.phase
+        course.append((phase, episode.mode))
+        session.add(result(episode, success(phase, len(course))))
+    return course
+
+
+CONFIG = SessionConfig(
+    max_steps=400, evaluate_every=100, evaluation_episodes=4, good_enough=0.75, final_episodes=3
+)
+
+
+def test_course_of_a_training_that_stops_early():
+    session = Session(CONFIG, seed=1, demonstrations=2)
+    course = play(session, lambda phase, count: True)
+    phases = [phase for phase, _ in course]
+    expected = ["demonstrations"] * 2
+    expected += (["practice"] * 5 + ["evaluation"] * 4) * 2 + ["final evaluation"] * 3
+    assert phases == expected
+    assert [e.steps for e in session.record.evaluations] == [100, 200]
+    assert session.record.final is not None
+    assert session.record.final.success_rate == 1.0
+    assert session.phase == "done"
+
+
+def test_two_good_evaluations_must_follow_each_other():
+    session = Session(CONFIG, seed=1, demonstrations=0)
+    play(session, lambda phase, count: phase != "evaluation" or len(session.record.evaluations) != 1)
+    rates = [e.success_rate for e in session.record.evaluations]
+    assert rates == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_practice_ends_at_its_limit_with_an_evaluation():
+    session = Session(CONFIG, seed=1, demonstrations=0)
+    play(session, lambda phase, count: False)
+    assert session.record.steps == 400
+    assert [e.steps for e in session.record.evaluations] == [100, 200, 300, 400]
+    assert math.isnan(session.record.evaluations[0].mean_steps)
+
+
+def test_failed_demonstrations_are_repeated_up_to_a_limit():
+    session = Session(CONFIG, seed=1, demonstrations=2)
+    course = play(session, lambda phase, count: count % 2 == 0)
+    assert [phase for phase, _ in course][:5] == ["demonstrations"] * 4 + ["practice"]
+    session = Session(CONFIG, seed=1, demonstrations=2)
+    with pytest.raises(RobotRlError, match="only 0 of 8 demonstrations succeeded"):
+        play(session, lambda phase, count: False)
+
+
+def test_every_episode_has_a_seed_of_its_own_and_evaluations_are_apart():
+    session = Session(CONFIG, seed=3, demonstrations=2)
+    seeds: dict[Mode, set[int]] = {mode: set() for mode in Mode}
+    count = 0
+    while (episode := session.next_episode()) is not None:
+        assert episode.index == count
+        count += 1
+        seeds[episode.mode].add(episode.seed)
+        session.add(result(episode, episode.mode is Mode.DEMO))
+    assert sum(len(s) for s in seeds.values()) == count
+    assert not (seeds[Mode.EVAL] & (seeds[Mode.TRAIN] | seeds[Mode.DEMO]))
+    other = Session(CONFIG, seed=4, demonstrations=2).next_episode()
+    assert other is not None
+    assert other.seed not in set().union(*seeds.values())
+
+
+def test_cloning_alone_is_a_session_without_practice():
+    session = Session(SessionConfig(max_steps=0, final_episodes=2), seed=0, demonstrations=1)
+    assert [phase for phase, _ in play(session, lambda *_: True)] == [
+        "demonstrations",
+        "final evaluation",
+        "final evaluation",
+    ]
+
+
+def test_summary_has_the_agreed_fields():
+    session = Session(CONFIG, seed=1, demonstrations=2)
+    play(session, lambda *_: True)
+    summary = summarise("toy", session, updates=7, wall_s=3.0, train_s=2.0)
+    wanted = "task seed env_steps updates wall_s train_s success_rate episodes interventions".split()
+    assert set(wanted) <= summary.keys()
+    assert summary["success_rate"] == 1.0
+    assert summary["length_ratio"] == 1.0
+    assert summary["env_steps"] == 200
+
+
+def test_schedule_lags_one_block_and_settles_on_all():
+    assert [due_version(n, 10) for n in (0, 9, 10, 19, 20, 29, 30)] == [1, 1, 1, 1, 2, 2, 3]
+    assert [settled_version(n, 10) for n in (0, 9, 10, 20)] == [1, 1, 2, 3]
