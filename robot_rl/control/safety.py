@@ -36,8 +36,9 @@ from robot_rl.core.types import ArmCommand, Pose
 class SafetyLimits:
     """What an arm may be told and may do. Positions are in the base frame; the table is z = 0."""
 
-    workspace_min: tuple[float, float, float] = (0.33, -0.30, 0.018)
-    """Lowest corner of the box for the TCP's target [m]."""
+    workspace_min: tuple[float, float, float] = (0.33, -0.30, 0.022)
+    """Lowest corner of the box for the TCP's target [m]. The fingers reach 9 mm below the TCP, and a full
+    stop from full speed overshoots by 11 mm."""
     workspace_max: tuple[float, float, float] = (0.68, 0.30, 0.35)
     """Highest corner of the box for the TCP's target [m]."""
     tilt: float = 0.3
@@ -56,7 +57,7 @@ class SafetyLimits:
     """Coming this near to a joint limit is a fault [rad]."""
     joint_speed: tuple[float, ...] = (2.0, 2.0, 2.0, 2.0, 2.5, 2.5, 2.5)
     """Joint speeds above these are a fault [rad/s]; just below the Panda's own limits."""
-    force: float = 100.0
+    force: float = 120.0
     """An external force on the TCP above this is a fault [N]."""
     torque: float = 30.0
     """An external torque on the TCP above this is a fault [Nm]."""
