@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from rclpy.node import Node
+from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from policies.bundle import load_bundle
@@ -24,15 +25,17 @@ from robot_rl.core.errors import ConfigError, RobotFaultError, RobotRlError, Sta
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
 from robot_rl.core.protocols import Policy
+from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.run_directory import RunDirectory, versions
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import Evaluation, Session
 from robot_rl.env.summary import practice_metrics, summarise
-from robot_rl.nodes.convert import json_message
+from robot_rl.nodes.convert import bytes_message, json_message
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.learner_link import LearnerLink
 from robot_rl.nodes.messages import EpisodeEvent
 from robot_rl.nodes.params import Parameters
+from robot_rl.nodes.qos import TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -160,6 +163,8 @@ class Actor:
             self.robot.before_wait = self.link.outbox.flush
         else:
             self.policies = FixedPolicies(fixed_policy(settings.policy, self.env.spec))
+            self._codec = TransitionCodec(self.env.spec)
+            self._log = node.create_publisher(UInt8MultiArray, "learner/transitions", TRANSITIONS)
         self.runner = EpisodeRunner(
             self.env, self._on_transition, TopicTruth(self.robot), actor=settings.name, run=self.run
         )
@@ -176,6 +181,8 @@ class Actor:
     def _on_transition(self, transition: Transition) -> None:
         if self.link is not None:
             self.link.add(transition)
+        else:  # nobody learns, but the recorder listens
+            self._log.publish(bytes_message(self._codec.encode([transition])))
 
     def play(self) -> None:
         """Run the session to its end and write the summary."""

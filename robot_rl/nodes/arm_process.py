@@ -38,6 +38,8 @@ class ArmProcessSettings:
     """Name of the task."""
     clock: Literal["lockstep", "realtime"] = "lockstep"
     """Whether the arm waits for its commands, or the world goes on."""
+    viewer: bool = False
+    """Show the simulated arm in a window."""
     publish_rate: float = 50.0
     """States a second on the real clock [Hz]."""
     realtime_step: float = 0.005

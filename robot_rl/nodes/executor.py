@@ -7,6 +7,8 @@ told to the user in one line.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import sys
 import time
@@ -21,9 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from robot_rl.core.errors import LockstepStalledError, RobotRlError
 from robot_rl.core.siblings import check_siblings
-
-USER_ERROR = 2
-"""Exit status for an error that the user can mend: starting the node again would not help."""
+from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
 
 LONGEST_SPIN = 0.05
 """Signals are seen at least this often [s]."""
@@ -106,6 +106,21 @@ class Spinner:
             node.destroy_node()
 
 
+def follow_supervisor() -> None:
+    """End with the supervisor that started this process, even when it is killed (Linux).
+
+    Raises:
+        Stopped: It is gone already.
+    """
+    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
+    if supervisor is None or not sys.platform.startswith("linux"):
+        return
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    if os.getppid() != int(supervisor):
+        raise Stopped
+
+
 def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None = None) -> int:
     """The `main` of every node: run `body` until it returns or a signal comes.
 
@@ -121,6 +136,7 @@ def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None 
     stop.install()
     status = 0
     try:
+        follow_supervisor()
         check_siblings()
         rclpy.init(
             args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO

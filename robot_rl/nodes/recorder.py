@@ -1,0 +1,236 @@
+"""The recorder: writes every episode to an MCAP file as it happens, bytes as they came.
+
+The ticks of the robot's process say which episode is running, so a recorder that is started again in the
+middle of one goes on with it in a new file. Messages of different topics overtake each other; each is put
+into the episode that its own stamp belongs to. Weights are left out: a checkpoint has them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String, UInt8MultiArray
+
+from robot_rl import tasks
+from robot_rl.core.clock import NANOSECONDS
+from robot_rl.core.errors import CodecError, LogError
+from robot_rl.core.types import Episode, EpisodeResult, Mode
+from robot_rl.data.codec import TransitionCodec
+from robot_rl.data.episode_log import EpisodeLog, episode_path, recover
+from robot_rl.nodes.convert import STATE_TYPES, bytes_from, json_from
+from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.messages import EpisodeEvent, Intervention, SafetyState, Tick
+from robot_rl.nodes.params import Parameters
+from robot_rl.nodes.qos import LATCHED, LOG, TRANSITIONS
+
+JSON_STAMPED = {
+    "safety/state": SafetyState,
+    "intervention/event": Intervention,
+    "episode/event": EpisodeEvent,
+    "sync/tick": Tick,
+}
+"""Topics whose JSON has a stamp."""
+
+GRACE = 0.5
+"""After an episode's end, late messages are waited for this long [s]."""
+
+
+@dataclass(frozen=True)
+class RecorderSettings:
+    """Settings of the recorder beside the task's own."""
+
+    task: str = "franka_pick_cube"
+    """Name of the task."""
+    out: str = "runs/graph"
+    """Run directory; the logs go to its folder episodes/."""
+    evaluations: bool = False
+    """Record evaluation episodes too."""
+
+
+class Raw(NamedTuple):
+    """A message as it came."""
+
+    topic: str
+    stamp: int | None
+    """None for a message without a stamp, and for a tracker's, whose stamps lie in the past."""
+    data: bytes
+
+
+class RecorderNode(Node):
+    """Collects the messages between two ticks and writes them into the episode that they belong to."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder", automatically_declare_parameters_from_overrides=True)
+        parameters = Parameters(self)
+        self.settings = parameters.read(RecorderSettings())
+        config = parameters.read(tasks.load(self.settings.task))
+        parameters.check_all_known()
+        self.spec = config.spec
+        self.folder = Path(self.settings.out) / "episodes"
+        self.codec = TransitionCodec(self.spec)
+        self.log: EpisodeLog | None = None
+        self._request = ""
+        self._episode = Episode(-1, 0, Mode.EVAL)
+        self._pending: list[Raw] = []
+        self._now = 0
+        self._result: EpisodeResult | None = None
+        self._close_at = float("inf")
+        self._types: dict[str, str] = {}
+        self._repair()
+        trackers = {f"{name}/pose" for name in config.objects}
+        headers = {t: kind for t, kind in STATE_TYPES.items() if t not in JSON_STAMPED}
+        headers |= {"arm/target_pose": PoseStamped, "gripper/command": JointState}
+        headers |= {"intervention/twist": TwistStamped}
+        headers |= {f"truth/{name}": PoseStamped for name in config.objects}
+        for topic, kind in headers.items():
+            self._subscribe(topic, kind, LOG, partial(self._on_header, topic))
+        for topic in trackers:
+            self._subscribe(topic, PoseStamped, LOG, partial(self._on_unstamped, topic))
+        for topic in JSON_STAMPED:
+            self._subscribe(topic, String, LOG, partial(self._on_json, topic))
+        self._subscribe("learner/transitions", UInt8MultiArray, TRANSITIONS, self._on_transitions)
+        self._subscribe("learner/ack", UInt8MultiArray, TRANSITIONS, partial(self._on_unstamped, "learner/ack"))
+        for topic in ("learner/metrics", "session/state"):
+            self._subscribe(topic, String, LATCHED, partial(self._on_unstamped, topic))
+        self._subscribe("episode/command", String, LOG, partial(self._on_unstamped, "episode/command"))
+
+    def _repair(self) -> None:
+        """Complete the files that a killed recorder left."""
+        for path in sorted(self.folder.glob("*.mcap")):
+            try:
+                found = recover(path)
+            except LogError as error:
+                self.get_logger().error(str(error))
+                continue
+            if found.lost_bytes:
+                self.get_logger().info(f"completed {path.name}: {found.messages} messages")
+
+    def _subscribe(self, topic: str, kind: type, qos: object, callback: object) -> None:
+        self._types[topic] = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+        self.create_subscription(kind, topic, callback, qos, raw=True)  # type: ignore[arg-type]
+
+    def _on_header(self, topic: str, data: bytes) -> None:
+        # CDR: four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
+        stamp = int.from_bytes(data[4:8], "little", signed=True) * NANOSECONDS
+        self._pending.append(Raw(topic, stamp + int.from_bytes(data[8:12], "little"), data))
+
+    def _on_unstamped(self, topic: str, data: bytes) -> None:
+        self._pending.append(Raw(topic, None, data))
+
+    def _on_transitions(self, data: bytes) -> None:
+        try:
+            transitions = self.codec.decode(bytes_from(deserialize_message(data, UInt8MultiArray)))
+        except CodecError as error:
+            self.get_logger().error(f"learner/transitions not recorded: {error}")
+            return
+        if transitions:
+            self._pending.append(Raw("learner/transitions", transitions[-1].stamp, data))
+
+    def _on_json(self, topic: str, data: bytes) -> None:
+        try:
+            message = json_from(JSON_STAMPED[topic], deserialize_message(data, String))
+        except CodecError as error:
+            self.get_logger().error(f"{topic} not recorded: {error}")
+            return
+        self._pending.append(Raw(topic, message.stamp, data))
+        if isinstance(message, Tick):
+            self._on_tick(message)
+        elif isinstance(message, EpisodeEvent) and message.event != "begin":
+            self._on_end(message)
+
+    def _on_tick(self, tick: Tick) -> None:
+        """Write what has come; a tick of another request begins another episode."""
+        if tick.request == self._request:
+            self._now = tick.stamp
+            self.drain()
+            return
+        held = self._pending
+        self._pending = [m for m in held if self._is_before(m, tick)]
+        self.drain()
+        self.finish()
+        self._pending = [m for m in held if not self._is_before(m, tick)]
+        self._request, self._now = tick.request, tick.stamp
+        if tick.request:
+            self._begin(tick.episode)
+        self.drain()
+
+    def _is_before(self, message: Raw, tick: Tick) -> bool:
+        """Whether a message belongs to the episode before the one that `tick` begins."""
+        if message.stamp is not None:
+            return message.stamp < tick.stamp
+        return message.topic not in tick.inputs and message.topic != "episode/command"
+
+    def _begin(self, episode: Episode) -> None:
+        self._episode = episode
+        if episode.mode is not Mode.EVAL or self.settings.evaluations:
+            self.log = EpisodeLog(episode_path(self.folder, episode.index), self.spec, episode)
+
+    def _on_end(self, event: EpisodeEvent) -> None:
+        if event.index != self._episode.index:
+            return
+        self._close_at = time.monotonic() + GRACE
+        if event.event == "end":
+            figures = event.result
+            self._result = EpisodeResult(
+                episode=self._episode,
+                steps=int(figures["steps"]),
+                success=bool(figures["success"]),
+                reward=float(figures["reward"]),
+                interventions=int(figures["interventions"]),
+                human_steps=int(figures["human_steps"]),
+                policy_version=int(figures["policy_version"]),
+                fault=event.reason,
+            )
+
+    def drain(self) -> None:
+        """Write everything that has come into the open file."""
+        if self.log is not None:
+            for topic, stamp, data in self._pending:
+                self.log.write(topic, self._types[topic], data, self._now if stamp is None else stamp)
+        self._pending = []
+
+    def finish(self) -> None:
+        """Complete the open file."""
+        if self.log is not None:
+            self.log.close(self._result)
+        self.log, self._result, self._close_at = None, None, float("inf")
+
+    def work(self, spinner: Spinner) -> None:
+        """Record until the process is asked to end."""
+        while True:
+            spinner.spin_once()
+            if time.monotonic() >= self._close_at:
+                self.drain()
+                self.finish()
+            elif self.log is not None:
+                self.log.flush_if_due()
+
+
+def body(stop: StopFlag) -> None:
+    """Make the recorder and run it until the process is asked to end."""
+    node = RecorderNode()
+    spinner = Spinner(stop, node)
+    try:
+        node.work(spinner)
+    finally:
+        node.drain()
+        node.finish()
+        spinner.close()
+
+
+def main() -> int:
+    """Entry point."""
+    return run("recorder", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

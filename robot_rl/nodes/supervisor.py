@@ -1,0 +1,240 @@
+"""Starts the processes of a node table, watches them, and leaves nothing behind.
+
+Every process gets a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone, which
+then ends them in order. A process that crashes is started again where the table allows it; one that ends with
+a message for the user ends the graph. On Linux a process also dies with its supervisor, however that ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from robot_rl.core.errors import RobotRlError
+from robot_rl.data.run_directory import RunDirectory
+from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
+from robot_rl.nodes.table import LOCAL, GraphOptions, NodeEntry, command, node_table
+
+POLL = 0.05
+"""Time between two looks at the processes [s]."""
+
+PATIENCE = 8.0
+"""A process that has not ended this long after SIGTERM is killed [s]."""
+
+MOST_CRASHES = 5
+"""A process that crashed this often within `CRASH_WINDOW` is not started again."""
+
+CRASH_WINDOW = 120.0
+"""[s]."""
+
+DEFAULT_ENVIRONMENT = {
+    # UDP over the loopback leaves no files in /dev/shm, not even of a process that was killed.
+    "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
+    # One thread a process: the graph has more processes than a small machine has cores.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # The log files shall have every line at once.
+    "PYTHONUNBUFFERED": "1",
+}
+"""Set for the processes unless the user has set them."""
+
+OnLine = Callable[[str, str], None]
+"""Called with a process's name and a line of its output."""
+
+
+class GraphError(RobotRlError):
+    """A process of the graph ended before its work was done."""
+
+
+@dataclass
+class Process:
+    """A running entry of the table."""
+
+    entry: NodeEntry
+    popen: subprocess.Popen[bytes]
+    log: Path
+    read: int
+    """How much of the log has been shown [bytes]."""
+    crashes: list[float]
+    """Times of its crashes, steady [s]."""
+
+
+class Supervisor:
+    """Runs a node table to its end."""
+
+    def __init__(
+        self,
+        table: Sequence[NodeEntry],
+        logs: Path,
+        config: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_line: OnLine | None = None,
+    ) -> None:
+        """Prepare a graph; `run` starts it.
+
+        Args:
+            table: The processes; those of other hosts are left out.
+            logs: Folder for the output of each.
+            config: ROS parameter file for all of them.
+            environment: Variables on top of this process's.
+            on_line: Sees the output as it comes.
+        """
+        self.table = [entry for entry in table if entry.host == LOCAL]
+        self.logs = logs
+        self.config = config
+        self.environment = DEFAULT_ENVIRONMENT | os.environ | dict(environment or {})
+        self.environment[SUPERVISOR_VARIABLE] = str(os.getpid())
+        if all(entry.host == LOCAL for entry in table):
+            self.environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        self.on_line = on_line
+        self.processes: dict[str, Process] = {}
+        self._signals = 0
+
+    def run(self) -> bool:
+        """Start the graph and wait for its end.
+
+        Returns:
+            True when the leading process has done its work, False when a signal asked to stop.
+
+        Raises:
+            GraphError: A process failed; the message holds what it said last.
+        """
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            for entry in self.table:
+                if self._signals:
+                    return False
+                self.processes[entry.name] = self._start(entry, [])
+            while not self._signals:
+                time.sleep(POLL)
+                self._show()
+                if self._check():
+                    return True
+            return False
+        finally:
+            self.stop()
+            self._show()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _start(self, entry: NodeEntry, crashes: list[float]) -> Process:
+        log = self.logs / f"{entry.name}.log"
+        words = command(entry, self.config)
+        if entry.nice:
+            words = ["nice", "-n", str(entry.nice), *words]
+        start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
+        return Process(entry, popen, log, start, crashes)
+
+    def _check(self) -> bool:
+        """Look for processes that have ended; True when the leading one has done its work."""
+        for name, process in list(self.processes.items()):
+            status = process.popen.poll()
+            if status is None:
+                continue
+            if status == 0 and process.entry.leads:
+                return True
+            if status in (0, USER_ERROR) or not process.entry.respawn:
+                raise GraphError(self._epitaph(process, status))
+            now = time.monotonic()
+            crashes = [t for t in process.crashes if now - t < CRASH_WINDOW] + [now]
+            if len(crashes) > MOST_CRASHES:
+                raise GraphError(f"{self._epitaph(process, status)}\nIt crashed {len(crashes)} times in a row.")
+            self._tell(name, f"{_how(status)}; started again")
+            self.processes[name] = self._start(process.entry, crashes)
+        return False
+
+    def _epitaph(self, process: Process, status: int) -> str:
+        text = process.log.read_bytes().decode(errors="replace").strip()
+        last = "\n".join(text.splitlines()[-5:])
+        return f"{process.entry.name} {_how(status)}. Its log is {process.log}; it ends with\n{last}"
+
+    def _show(self) -> None:
+        """Hand new lines of output on."""
+        if self.on_line is None:
+            return
+        for name, process in self.processes.items():
+            with process.log.open("rb") as log:
+                log.seek(process.read)
+                data = log.read()
+            end = data.rfind(b"\n") + 1
+            process.read += end
+            for line in data[:end].decode(errors="replace").splitlines():
+                self.on_line(name, line)
+
+    def _tell(self, name: str, text: str) -> None:
+        if self.on_line is not None:
+            self.on_line(name, text)
+
+    def stop(self) -> None:
+        """Ask all processes to end, and kill those that do not, or all at a second signal."""
+        running = [p for p in self.processes.values() if p.popen.poll() is None]
+        for process in running:
+            process.popen.terminate()
+        deadline = time.monotonic() + PATIENCE
+        asked = self._signals
+        while any(p.popen.poll() is None for p in running):
+            if time.monotonic() > deadline or self._signals > max(asked, 1):
+                break
+            time.sleep(0.02)
+        for process in running:
+            if process.popen.poll() is None:
+                os.killpg(process.popen.pid, signal.SIGKILL)
+                process.popen.wait()
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was killed by {signal.Signals(-status).name}"
+
+
+def run_graph(
+    options: GraphOptions,
+    config: object,
+    resume: bool = False,
+    on_line: OnLine | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bool:
+    """Start the graph of a task in its run directory and wait for its end.
+
+    Args:
+        options: The graph.
+        config: The task's settings.
+        resume: Go on with the run in `options.out`, with the settings that it was started with.
+        on_line: Sees the output of the processes.
+        environment: Variables for the processes.
+
+    Returns:
+        True when the session is done, False when a signal stopped it.
+    """
+    out = Path(options.out)
+    if resume:
+        if not (out / "provenance.json").exists():
+            raise RobotRlError(f"{out} holds no run that could be resumed")
+        directory = RunDirectory(out)
+    else:
+        directory = RunDirectory.create(out, config, options.task, options.seed)
+    supervisor = Supervisor(
+        node_table(options), directory.logs, out / "config.yaml", environment, on_line
+    )
+    return supervisor.run()

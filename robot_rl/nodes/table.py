@@ -1,0 +1,127 @@
+"""The node table: which processes make the graph of a task, as plain data.
+
+`launch/*.launch.py` and the supervisor behind `robot-rl up` both read it, so they start the same graph. It
+imports no ROS, because the one runs where ROS's `launch` is, and the other where only pip is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from robot_rl.core.errors import ConfigError, nearest
+
+Value = bool | int | float | str
+Clock = Literal["lockstep", "realtime"]
+
+LOCAL = "local"
+"""The host on which the graph is started."""
+
+
+@dataclass(frozen=True)
+class NodeEntry:
+    """One process of the graph."""
+
+    name: str
+    """Names the process and its log file."""
+    module: str
+    """Started as `python -m MODULE`."""
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    """ROS parameters beside those of the configuration file."""
+    remappings: tuple[tuple[str, str], ...] = ()
+    """(from, to) of topics and services."""
+    host: str = LOCAL
+    """Where it runs; an entry of another host is not started here."""
+    respawn: bool = False
+    """Start it again after a crash. Not for the robot's process: after that a person has to look."""
+    leads: bool = False
+    """The graph ends when this process has done its work."""
+    nice: int = 0
+    """Added to its niceness, so that it does not take the CPU from the control loop."""
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What can be chosen about a graph beside the task's settings."""
+
+    task: str = "franka_pick_cube"
+    """Name of the task."""
+    seed: int = 0
+    """Seeds everything: scenes, person, exploration, learner."""
+    out: str = "runs/graph"
+    """Run directory."""
+    clock: Clock = "lockstep"
+    """As fast as the CPU allows and reproducible, or with the wall clock."""
+    headless: bool = True
+    """Without a window that shows the simulated arm."""
+    learner_host: str = LOCAL
+    """Host of the learner: "local" starts it here; for any other, start it there with the same arguments and
+    the same ROS_DOMAIN_ID."""
+    policy: str = "learner"
+    """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
+    person: bool = True
+    """With the person who demonstrates and corrects."""
+    record: bool = True
+    """With the recorder."""
+
+
+def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
+    """The processes of a task on a simulated arm."""
+    if options.clock not in ("lockstep", "realtime"):
+        raise ConfigError(f"clock {options.clock!r}: {nearest(options.clock, ('lockstep', 'realtime'))}")
+    live = options.clock == "realtime"
+    common: dict[str, Value] = {"task": options.task}
+    timed = common | {"clock": options.clock}
+    stored = common | {"out": options.out}
+    entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", timed | {"viewer": not options.headless})]
+    if options.person:
+        entries.append(NodeEntry("intervention", "robot_rl.nodes.intervention", timed, respawn=True))
+    if options.record:
+        nice = 5 if live else 0
+        entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, nice=nice))
+    if options.policy == "learner":
+        entries.append(
+            NodeEntry(
+                "learner",
+                "robot_rl.nodes.learner",
+                stored | {"seed": options.seed},
+                host=options.learner_host,
+                respawn=True,
+                nice=10 if live else 0,
+            )
+        )
+    session = {"seed": options.seed, "policy": options.policy, "person": options.person}
+    entries.append(
+        NodeEntry("actor", "robot_rl.nodes.actor", timed | stored | session, respawn=True, leads=True)
+    )
+    return tuple(entries)
+
+
+def arguments(entry: NodeEntry, config: Path | None = None) -> list[str]:
+    """The arguments after the Python executable that start an entry, with a parameter file if there is one."""
+    words = ["-m", entry.module, "--ros-args"]
+    if config is not None:
+        words += ["--params-file", str(config)]
+    for name, value in entry.parameters.items():
+        words += ["-p", f"{name}:={_text(value)}"]
+    for source, target in entry.remappings:
+        words += ["-r", f"{source}:={target}"]
+    return words
+
+
+def command(entry: NodeEntry, config: Path | None = None) -> list[str]:
+    """The whole command of an entry."""
+    return [sys.executable, *arguments(entry, config)]
+
+
+def _text(value: Value) -> str:
+    """A value as ROS's command line reads it back with the same type."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # Quoted, or a path such as "1" or "true" would become a number or a truth value.
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
