@@ -55,7 +55,7 @@ class SafetyLimits:
     """Upper joint limits [rad]; the default is the Panda's."""
     joint_margin: float = 0.03
     """Coming this near to a joint limit is a fault [rad]."""
-    joint_speed: tuple[float, ...] = (2.0, 2.0, 2.0, 2.0, 2.5, 2.5, 2.5)
+    joint_speed: tuple[float, ...] = (2.15, 2.15, 2.15, 2.15, 2.55, 2.55, 2.55)
     """Joint speeds above these are a fault [rad/s]; just below the Panda's own limits."""
     force: float = 120.0
     """An external force on the TCP above this is a fault [N]."""
