@@ -93,7 +93,7 @@ def interfaces_of_the_nodes() -> set[str]:
 def literal_names(argument: ast.expr) -> set[str]:
     """The name in a call; `OBJECT` stands for the part that is computed."""
     if isinstance(argument, ast.Constant):
-        return {argument.value}
+        return {str(argument.value)}
     if isinstance(argument, ast.JoinedStr):
         parts = [part.value if isinstance(part, ast.Constant) else "OBJECT" for part in argument.values]
         return {"".join(map(str, parts))}
