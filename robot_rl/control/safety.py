@@ -45,7 +45,7 @@ class SafetyLimits:
     """Largest angle between the target's tool axis and straight down [rad], in [0, pi]."""
     yaw: float = 1.0
     """Largest turn of the target's tool about the vertical, either way [rad], in [0, pi]."""
-    linear_speed: float = 0.5
+    linear_speed: float = 0.45
     """Fastest that the target may move [m/s]."""
     angular_speed: float = 4.0
     """Fastest that the target may turn [rad/s]."""

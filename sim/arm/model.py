@@ -93,7 +93,7 @@ BOXES: dict[str, tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]] = {
 
 
 def panda_directory() -> Path:
-    """Folder of `panda.urdf` and its meshes."""
+    """Folder of `panda.urdf` and its `meshes`, in the pybullet wheel."""
     found = importlib.util.find_spec("pybullet_data")
     if found is None or not found.submodule_search_locations:
         raise MissingDependencyError(
@@ -102,27 +102,15 @@ def panda_directory() -> Path:
     return Path(found.submodule_search_locations[0]) / "franka_panda"
 
 
-def panda_urdf(visual: bool = False) -> str:
-    """The model as URDF text with absolute paths.
-
-    Args:
-        visual: keep the visual meshes, for rendering; else there are boxes only.
-    """
-    directory = panda_directory()
-    robot = ET.fromstring((directory / "panda.urdf").read_text())
+def panda_urdf() -> str:
+    """The model as URDF text: the file's joints, our inertials and boxes, no meshes."""
+    robot = ET.fromstring((panda_directory() / "panda.urdf").read_text())
     for link in robot.findall("link"):
         name = link.get("name", "")
         _replace_inertial(link, INERTIALS.get(name))
-        for contact in link.findall("contact"):
-            link.remove(contact)
-        for collision in link.findall("collision"):
-            link.remove(collision)
-        for element in link.findall("visual"):
-            mesh = element.find("geometry/mesh")
-            if not visual or mesh is None:
+        for tag in ("contact", "collision", "visual"):
+            for element in link.findall(tag):
                 link.remove(element)
-            else:
-                mesh.set("filename", str(directory / mesh.get("filename", "").removeprefix("package://")))
         for size, centre in BOXES.get(name, ()):
             _add_box(link, size, centre)
     for joint in robot.findall("joint"):

@@ -41,10 +41,10 @@ def load_mujoco() -> Any:
         raise MissingDependencyError("mujoco", "the simulated arm", 'pip install "robot-rl[sim]"') from error
 
 
-def build_spec(physics: PhysicsConfig, scene: SceneConfig, visual: bool = False) -> Any:
-    """An `MjSpec` of arm, table and objects; with `visual`, also the robot's meshes, which touch nothing."""
+def build_spec(physics: PhysicsConfig, scene: SceneConfig) -> Any:
+    """An `MjSpec` of arm, table and objects, which others may add to."""
     mujoco = load_mujoco()
-    spec = mujoco.MjSpec.from_string(panda_urdf(visual).replace("</robot>", _COMPILER))
+    spec = mujoco.MjSpec.from_string(panda_urdf().replace("</robot>", _COMPILER))
     option = spec.option
     option.timestep = physics.timestep
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -57,11 +57,8 @@ def build_spec(physics: PhysicsConfig, scene: SceneConfig, visual: bool = False)
     for body in spec.bodies:
         body.gravcomp = 1.0
     for geom in spec.geoms:
-        if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
-            geom.contype, geom.conaffinity, geom.group = 0, 0, 2
-        else:
-            _make_contact(geom, physics, _ROBOT, 0)
-            geom.group = 3
+        _make_contact(geom, physics, _ROBOT, 0)
+        geom.group = 3
     for name, effort in zip(ARM_JOINTS, EFFORT, strict=True):
         joint = spec.joint(name)
         joint.armature = 0.1
