@@ -22,9 +22,9 @@ from policies.scripted import HoldStill, RandomPolicy
 from robot_rl import tasks
 from robot_rl.core.clock import Rate, SteadyClock
 from robot_rl.core.errors import ConfigError, RobotFaultError, RobotRlError, StaleStateError
+from robot_rl.core.protocols import Policy
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
-from robot_rl.core.protocols import Policy
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.run_directory import RunDirectory, versions
 from robot_rl.env.runner import EpisodeRunner
@@ -65,7 +65,7 @@ class ActorSettings:
     stall_timeout: float = 30.0
     """In lockstep, silence of robot or person that ends in an error [s]."""
     learner_timeout: float = 180.0
-    """In lockstep, silence of the learner that ends in an error [s]; it may have to compile, or to restart."""
+    """In lockstep, silence of the learner that ends in an error [s]; it may compile or restart."""
     max_state_age: float = 0.2
     """On the real clock, age of the newest state that is too old to act on [s]."""
 
@@ -115,9 +115,7 @@ def next_run(out: Path, name: str) -> int:
 class Actor:
     """Runs a session on the graph, from where the last run of this actor left it."""
 
-    def __init__(
-        self, node: Node, spinner: Spinner, settings: ActorSettings, config: ArmTaskConfig
-    ) -> None:
+    def __init__(self, node: Node, spinner: Spinner, settings: ActorSettings, config: ArmTaskConfig) -> None:
         self.node = node
         self.spinner = spinner
         self.settings = settings
@@ -231,17 +229,17 @@ class Actor:
         return result
 
     def _recover(self, fault: RobotFaultError) -> None:
-        """Get the robot going again after a fault: by the simulator's stand-in, or by waiting for a person."""
+        """Get the robot going again after a fault, by the simulator's stand-in or by a person."""
         self._say("held", str(fault))
         if not self.settings.recover:
             self.robot.wait_for_fault_to_clear()
             return
         if not self.recover.wait_for_service(timeout_sec=5.0):
-            raise RobotRlError(f"{fault} There is no service plant/recover: set the parameter recover to false")
+            raise RobotRlError(
+                f"{fault} There is no service plant/recover: set the parameter recover to false"
+            )
         answer = self.recover.call_async(Trigger.Request())
-        self.spinner.wait(
-            answer.done, lambda: "the service plant/recover", self.settings.stall_timeout
-        )
+        self.spinner.wait(answer.done, lambda: "the service plant/recover", self.settings.stall_timeout)
         self.robot.wait_for_fault_to_clear()
 
     def _wait_for_fresh_state(self, error: StaleStateError) -> None:

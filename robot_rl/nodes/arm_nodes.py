@@ -159,7 +159,5 @@ class PlantNode(Node):
             ("/clock", self._clock_publisher, Clock(clock=time_message(stamp)))
         ]
         rows += [(f"{n}/pose", self._measured[n], pose_message(p)) for n, p in measured.items()]
-        rows += [
-            (f"truth/{n}", self._true[n], pose_message(StampedPose(stamp, p))) for n, p in truth.items()
-        ]
+        rows += [(f"truth/{n}", self._true[n], pose_message(StampedPose(stamp, p))) for n, p in truth.items()]
         return rows

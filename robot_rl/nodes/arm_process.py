@@ -149,8 +149,8 @@ def run_lockstep(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
             if now - last_work > settings.stall_warning and not warned:
                 warned = True
                 process.driver.get_logger().warning(
-                    f"no arm/target_pose and gripper/command from the actor for {settings.stall_warning:g} s; "
-                    "the arm waits"
+                    "no arm/target_pose and gripper/command from the actor for "
+                    f"{settings.stall_warning:g} s; the arm waits"
                 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -44,6 +45,7 @@ def header(stamp: int) -> Header:
 
 
 def pose_message(stamped: StampedPose) -> PoseStamped:
+    """Position [m] and quaternion xyzw."""
     message = PoseStamped(header=header(stamped.stamp))
     position, orientation = message.pose.position, message.pose.orientation
     position.x, position.y, position.z = stamped.pose.position.tolist()
@@ -52,6 +54,7 @@ def pose_message(stamped: StampedPose) -> PoseStamped:
 
 
 def pose_from(message: PoseStamped) -> StampedPose:
+    """Inverse of `pose_message`."""
     p, q = message.pose.position, message.pose.orientation
     pose = Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
     return StampedPose(nanoseconds_of(message.header.stamp), pose)
@@ -66,6 +69,7 @@ def twist_message(stamp: int, twist: np.ndarray) -> TwistStamped:
 
 
 def twist_from(message: TwistStamped) -> np.ndarray:
+    """Inverse of `twist_message`, without the stamp."""
     v, w = message.twist.linear, message.twist.angular
     return np.array([v.x, v.y, v.z, w.x, w.y, w.z])
 
@@ -79,6 +83,7 @@ def wrench_message(stamp: int, wrench: np.ndarray) -> WrenchStamped:
 
 
 def wrench_from(message: WrenchStamped) -> np.ndarray:
+    """Inverse of `wrench_message`, without the stamp."""
     f, t = message.wrench.force, message.wrench.torque
     return np.array([f.x, f.y, f.z, t.x, t.y, t.z])
 
@@ -95,9 +100,10 @@ def joint_message(state: ArmState) -> JointState:
 
 def joints_from(message: JointState) -> tuple[np.ndarray, np.ndarray]:
     """(n,) positions [rad] and velocities [rad/s] of the arm, without the fingers."""
-    count = len(message.name) - len(FINGERS)
-    if tuple(message.name[count:]) != FINGERS or len(message.position) != len(message.name):
-        raise CodecError(f"joint_states: names {message.name}, expected the arm's joints, then {FINGERS}")
+    names = list(message.name)
+    count = len(names) - len(FINGERS)
+    if tuple(names[count:]) != FINGERS or len(message.position) != len(names):
+        raise CodecError(f"joint_states: names {names}, expected the arm's joints, then {FINGERS}")
     return np.array(message.position[:count]), np.array(message.velocity[:count])
 
 
@@ -115,7 +121,7 @@ def gripper_from(message: JointState) -> tuple[float, bool]:
     return message.position[0], message.effort[0] > 0.5
 
 
-def state_messages(state: ArmState) -> dict[str, object]:
+def state_messages(state: ArmState) -> dict[str, Any]:
     """Topic to message, for everything that an arm reports; `arm_state` is its inverse."""
     stamp = state.stamp
     return {
@@ -141,21 +147,21 @@ STATE_TYPES: Mapping[str, type] = {
 """Topic to message type of everything that an arm reports."""
 
 
-def arm_state(inputs: Mapping[str, object]) -> ArmState:
+def arm_state(inputs: Mapping[str, Any]) -> ArmState:
     """The arm's state from its messages of one stamp, by topic."""
-    pose, width_closed = pose_from(inputs["arm/pose"]), gripper_from(inputs["gripper/state"])  # type: ignore[arg-type]
-    q, dq = joints_from(inputs["joint_states"])  # type: ignore[arg-type]
+    pose, width_closed = pose_from(inputs["arm/pose"]), gripper_from(inputs["gripper/state"])
+    q, dq = joints_from(inputs["joint_states"])
     return ArmState(
         stamp=pose.stamp,
         q=q,
         dq=dq,
         tcp=pose.pose,
-        twist=twist_from(inputs["arm/twist"]),  # type: ignore[arg-type]
-        wrench=wrench_from(inputs["arm/wrench"]),  # type: ignore[arg-type]
+        twist=twist_from(inputs["arm/twist"]),
+        wrench=wrench_from(inputs["arm/wrench"]),
         gripper_width=width_closed[0],
         gripper_closed=width_closed[1],
-        target=pose_from(inputs["arm/controller_state"]).pose,  # type: ignore[arg-type]
-        fault=json_from(SafetyState, inputs["safety/state"]).fault,  # type: ignore[arg-type]
+        target=pose_from(inputs["arm/controller_state"]).pose,
+        fault=json_from(SafetyState, inputs["safety/state"]).fault,
     )
 
 

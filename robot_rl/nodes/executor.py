@@ -17,7 +17,7 @@ from types import FrameType
 
 import rclpy
 from rclpy.executors import Executor
-from rclpy.experimental import EventsExecutor
+from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 

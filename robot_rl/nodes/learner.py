@@ -114,9 +114,7 @@ class LearnerNode(Node):
 
     def listen(self) -> None:
         """Subscribe; until then nothing arrives, so that a restored learner is whole before it hears more."""
-        self.create_subscription(
-            UInt8MultiArray, "learner/transitions", self._on_transitions, TRANSITIONS
-        )
+        self.create_subscription(UInt8MultiArray, "learner/transitions", self._on_transitions, TRANSITIONS)
         self.create_subscription(String, "session/state", self._on_session, LATCHED)
 
     def _counted(self, transitions: Iterator[Transition]) -> Iterator[Transition]:
@@ -203,9 +201,7 @@ class LearnerNode(Node):
         """Write a checkpoint and the policy bundle."""
         self.learner.save(self.checkpoints)
         facts = provenance(self.settings.task, self.settings.seed) | {"steps": self.learner.steps}
-        save_bundle(
-            self.policy, Bundle(self.spec, self.learner.weights(), self.learner.version, facts)
-        )
+        save_bundle(self.policy, Bundle(self.spec, self.learner.weights(), self.learner.version, facts))
         self.saved = self.learner.version
 
     def publish_state(self) -> None:

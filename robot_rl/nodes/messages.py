@@ -173,7 +173,7 @@ def decode(cls: type[T], text: str) -> T:
             raise CodecError(f"{what} message: unknown key {name!r}, {nearest(name, fields)}")
         kind, items = fields[name]
         fits = type(value) is kind or (kind is float and type(value) is int)
-        if fits and items:
+        if fits and isinstance(value, dict):
             fits = all(type(item) in items for item in value.values())
         if not fits:
             raise CodecError(f"{what} message: {name} is {value!r}, expected {kind.__name__}")

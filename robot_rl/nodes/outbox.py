@@ -63,7 +63,9 @@ class Outbox:
             self._send(list(self._waiting))
             self._heard_at = now
         elif self._unsent:
-            self._send([self._waiting[i] for i in range(len(self._waiting) - self._unsent, len(self._waiting))])
+            self._send(
+                [self._waiting[i] for i in range(len(self._waiting) - self._unsent, len(self._waiting))]
+            )
         self._unsent = 0
 
     def acknowledge(self, ack: Ack) -> None:

@@ -8,6 +8,7 @@ be reproduced.
 
 from __future__ import annotations
 
+import array
 import ast
 import dataclasses
 import inspect
@@ -16,6 +17,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
@@ -112,6 +114,4 @@ def _core_value(given: Any, default: Any, optional: bool) -> Any:
         return None  # ROS's YAML reader knows no null and gives the word itself
     if given is None and isinstance(default, tuple):
         return []  # an empty list has no type in ROS and arrives as a parameter that is not set
-    if hasattr(given, "tolist"):
-        return given.tolist()
-    return given
+    return given.tolist() if isinstance(given, np.ndarray | array.array) else given

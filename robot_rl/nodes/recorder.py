@@ -98,7 +98,9 @@ class RecorderNode(Node):
         for topic in JSON_STAMPED:
             self._subscribe(topic, String, LOG, partial(self._on_json, topic))
         self._subscribe("learner/transitions", UInt8MultiArray, TRANSITIONS, self._on_transitions)
-        self._subscribe("learner/ack", UInt8MultiArray, TRANSITIONS, partial(self._on_unstamped, "learner/ack"))
+        self._subscribe(
+            "learner/ack", UInt8MultiArray, TRANSITIONS, partial(self._on_unstamped, "learner/ack")
+        )
         for topic in ("learner/metrics", "session/state"):
             self._subscribe(topic, String, LATCHED, partial(self._on_unstamped, topic))
         self._subscribe("episode/command", String, LOG, partial(self._on_unstamped, "episode/command"))

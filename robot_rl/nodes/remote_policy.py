@@ -66,9 +66,13 @@ class RemotePolicies:
     def _require(self, version: int) -> None:
         if self.version >= version or self._wait is None:
             return
-        self._wait(lambda: any(v >= version for v in self._received), f"policy/weights version {version}")
+        if not self._has(version):
+            self._wait(lambda: self._has(version), f"policy/weights version {version}")
         # The exact version, unless a restart of both sides has lost it: then the next one.
         self._use(min(v for v in self._received if v >= version))
+
+    def _has(self, version: int) -> bool:
+        return any(v >= version for v in self._received)
 
     def _adopt(self, at_least: int) -> None:
         """Use the newest version, if one has come that is no older than `at_least`."""

@@ -98,7 +98,7 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> bool:
-        """Start the graph and wait for its end.
+        """Start the graph, wait for its end, and stop what is left. For the main thread.
 
         Returns:
             True when the leading process has done its work, False when a signal asked to stop.
@@ -108,22 +108,32 @@ class Supervisor:
         """
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            for entry in self.table:
-                if self._signals:
-                    return False
-                self.processes[entry.name] = self._start(entry, [])
+            self.start()
             while not self._signals:
                 time.sleep(POLL)
-                self._show()
-                if self._check():
+                if self.poll():
                     return True
             return False
         finally:
             self.stop()
-            self._show()
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def start(self) -> None:
+        """Start the processes; call `stop` whatever happens."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for entry in self.table:
+            if not self._signals:
+                self.processes[entry.name] = self._start(entry, [])
+
+    def poll(self) -> bool:
+        """Show new output and look after processes that have ended; True when the leading one is done.
+
+        Raises:
+            GraphError: A process failed for good.
+        """
+        self._show()
+        return self._check()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -158,7 +168,9 @@ class Supervisor:
             now = time.monotonic()
             crashes = [t for t in process.crashes if now - t < CRASH_WINDOW] + [now]
             if len(crashes) > MOST_CRASHES:
-                raise GraphError(f"{self._epitaph(process, status)}\nIt crashed {len(crashes)} times in a row.")
+                raise GraphError(
+                    f"{self._epitaph(process, status)}\nIt crashed {len(crashes)} times in a row."
+                )
             self._tell(name, f"{_how(status)}; started again")
             self.processes[name] = self._start(process.entry, crashes)
         return False
@@ -200,6 +212,7 @@ class Supervisor:
             if process.popen.poll() is None:
                 os.killpg(process.popen.pid, signal.SIGKILL)
                 process.popen.wait()
+        self._show()
 
 
 def _how(status: int) -> str:
@@ -234,7 +247,5 @@ def run_graph(
         directory = RunDirectory(out)
     else:
         directory = RunDirectory.create(out, config, options.task, options.seed)
-    supervisor = Supervisor(
-        node_table(options), directory.logs, out / "config.yaml", environment, on_line
-    )
+    supervisor = Supervisor(node_table(options), directory.logs, out / "config.yaml", environment, on_line)
     return supervisor.run()

@@ -101,7 +101,7 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
 
 
 def arguments(entry: NodeEntry, config: Path | None = None) -> list[str]:
-    """The arguments after the Python executable that start an entry, with a parameter file if there is one."""
+    """The arguments that start an entry, after the Python executable; `config` is a parameter file."""
     words = ["-m", entry.module, "--ros-args"]
     if config is not None:
         words += ["--params-file", str(config)]
@@ -124,4 +124,6 @@ def _text(value: Value) -> str:
     if isinstance(value, str):
         # Quoted, or a path such as "1" or "true" would become a number or a truth value.
         return "'" + value.replace("'", "''") + "'"
-    return repr(value)
+    text = repr(value)
+    # To YAML 1e-05 is text.
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text

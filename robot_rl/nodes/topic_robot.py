@@ -101,9 +101,7 @@ class StateInputs:
     def measured(self, messages: Mapping[str, Any]) -> dict[str, StampedPose]:
         """The tracked objects' measured poses."""
         return {
-            name: pose_from(messages[f"{name}/pose"])
-            for name in self.objects
-            if f"{name}/pose" in messages
+            name: pose_from(messages[f"{name}/pose"]) for name in self.objects if f"{name}/pose" in messages
         }
 
     def truth(self, messages: Mapping[str, Any]) -> dict[str, Pose]:
@@ -167,6 +165,7 @@ class TopicRobot:
             f"{self._name}/{self._requests}", episode.index, episode.seed, episode.mode.value
         )
         message = json_message(self._request)
+        self._tick_at = 0
 
         def send() -> None:
             self._request_publisher.publish(message)
@@ -297,9 +296,7 @@ class TopicTeleop:
 
     def read(self, state: ArmState) -> TeleopCommand:
         if self.robot.rate is None:
-            self.robot.spinner.wait(
-                lambda: self._complete(state.stamp), self._missing, self.robot.timeout
-            )
+            self.robot.spinner.wait(lambda: self._complete(state.stamp), self._missing, self.robot.timeout)
             stamp = state.stamp
         else:
             stamp = max(self._events.keys() & self._twists.keys(), default=-1)

@@ -1,0 +1,110 @@
+"""Small graphs of real processes for the tests: short episodes, tiny networks, fresh run directories."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from robot_rl import tasks
+from robot_rl.core.config import replace
+from robot_rl.data.run_directory import RunDirectory
+from robot_rl.nodes.supervisor import Supervisor
+from robot_rl.nodes.table import GraphOptions, NodeEntry, node_table
+from robot_rl.tasks.arm import ArmTaskConfig
+
+REACH: Mapping[str, Any] = {
+    "goal.time_limit": 2.0,
+    "learner.hidden": [8],
+    "learner.demonstrations": 1,
+    "learner.bc_steps": 5,
+    "learner.batch_size": 16,
+    "learner.capacity": 1000,
+    "learner.demo_capacity": 1000,
+    "learner.learning_starts": 10,
+    "session.max_steps": 60,
+    "session.evaluate_every": 40,
+    "session.evaluation_episodes": 2,
+    "session.final_episodes": 2,
+    "session.good_evaluations": 0,
+}
+"""Settings that make franka_reach a matter of seconds."""
+
+PATIENCE = 60.0
+"""Longest time that a test waits for something [s]."""
+
+
+def reach(**changes: Any) -> ArmTaskConfig:
+    """Settings of franka_reach for tests; dots in names are written as two underscores."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    return replace(tasks.load("franka_reach"), {**REACH, **dotted})
+
+
+class Graph:
+    """A running graph."""
+
+    def __init__(self, supervisor: Supervisor, out: Path) -> None:
+        self.supervisor = supervisor
+        self.out = out
+
+    def run(self) -> None:
+        """Wait until the actor is done."""
+        self.wait(self.supervisor.poll)
+
+    def wait(self, ready: Callable[[], Any], poll: bool = False) -> None:
+        """Wait until `ready()`; with `poll` processes that crash meanwhile are started again."""
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            if poll:
+                self.supervisor.poll()
+            assert time.monotonic() < deadline, f"nothing came; the logs say\n{self.all_logs()}"
+            time.sleep(0.02)
+
+    def pid(self, name: str) -> int:
+        return self.supervisor.processes[name].popen.pid
+
+    def log(self, name: str) -> str:
+        path = self.out / "logs" / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def all_logs(self) -> str:
+        return "\n".join(f"== {p.name}\n{p.read_text()}" for p in sorted((self.out / "logs").glob("*.log")))
+
+    def kill(self, name: str, number: int) -> None:
+        """Send a signal to a process of the graph."""
+        os.kill(self.pid(name), number)
+
+
+@contextmanager
+def running(
+    out: Path,
+    config: ArmTaskConfig,
+    task: str = "franka_reach",
+    only: tuple[str, ...] = (),
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    **options: Any,
+) -> Iterator[Graph]:
+    """Start a graph and stop it at the end; `only` names the processes to start, all without it."""
+    RunDirectory.create(out, config, task, options.get("seed", 0))
+    table = []
+    for entry in node_table(GraphOptions(task=task, out=str(out), **options)):
+        if not only or entry.name in only:
+            extra = (parameters or {}).get(entry.name, {})
+            table.append(
+                NodeEntry(
+                    entry.name,
+                    entry.module,
+                    {**entry.parameters, **extra},
+                    respawn=entry.respawn,
+                    leads=entry.leads,
+                )
+            )
+    supervisor = Supervisor(table, out / "logs", out / "config.yaml")
+    try:
+        supervisor.start()
+        yield Graph(supervisor, out)
+    finally:
+        supervisor.stop()
