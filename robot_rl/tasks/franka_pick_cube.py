@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from policies.skills import PickSkill
+from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.pick_cube import PickCube, PickCubeConfig
 
@@ -13,6 +14,12 @@ from robot_rl.tasks.pick_cube import PickCube, PickCubeConfig
 class FrankaPickCube(ArmTaskConfig):
     """Settings of franka_pick_cube."""
 
+    learner: LearnerConfig = field(
+        default_factory=lambda: LearnerConfig(
+            critic_layout="unrolled", initial_std=0.1, target_entropy_per_action=-1.0, bc_steps=2000
+        )
+    )
+    """The learner."""
     goal: PickCubeConfig = field(default_factory=PickCubeConfig)
     """What counts as success."""
 

@@ -31,8 +31,6 @@ class PickCubeConfig:
     """Height of the cube's centre when it lies on the table [m]."""
     grasp_radius: float = 0.05
     """The cube counts as held when its centre is nearer to the closed TCP than this [m]."""
-    centre: tuple[float, float, float] = (0.5, 0.0, 0.15)
-    """Centre of the workspace, base frame [m]; the TCP's position is observed about it."""
 
 
 class HeldAbove:
@@ -74,9 +72,11 @@ class HeldAboveByTruth:
 class PickCube:
     """Observation and sparse reward of picking up the tracked object `cube`.
 
-    The observation is Markov: the hold counter and the commanded gripper are in it, since success depends on
-    the one and the effect of an action on the other. The cube's yaw enters as cos and sin of four times the
-    angle to the tool, because the cube looks the same after a quarter of a turn.
+    The observation is Markov: the hold counter and the commanded gripper are in it, since success depends
+    on the one and the effect of an action on the other. All of it is relative to the tool; nothing says
+    where on the table that is. Cloned from five demonstrations, a policy that also sees its absolute
+    position succeeds about half as often. The cube's yaw enters as cos and sin of four times the angle to
+    the tool, because the cube looks the same after a quarter of a turn.
     """
 
     name = "franka_pick_cube"
@@ -86,17 +86,14 @@ class PickCube:
         self.control_rate = control_rate
         self.time_limit = round(config.time_limit * control_rate)
         self._held = HeldAbove(config, control_rate, config.margin)
-        self._centre = np.array(config.centre)
         self._width = 0.0
         self.observation_spec = Spec.of(
             {
                 "cube.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.1, names=("x", "y", "z")),
                 "cube.yaw": ArraySpec((2,), "1", "tool", -1, 1, names=("cos4", "sin4")),
                 "cube.height": ArraySpec((1,), "m", "base", -2, 2, scale=0.1),
-                "tcp.position": ArraySpec((3,), "m", "workspace", -2, 2, scale=0.2, names=("x", "y", "z")),
                 "tcp.velocity": ArraySpec((3,), "m/s", "tool", -5, 5, scale=0.2, names=("x", "y", "z")),
                 "target.offset": ArraySpec((3,), "m", "tool", -1, 1, scale=0.03, names=("x", "y", "z")),
-                "target.yaw": ArraySpec((1,), "rad", "base", -3.2, 3.2),
                 "target.yaw_offset": ArraySpec((1,), "rad", "base", -3.2, 3.2, scale=0.3),
                 "gripper.width": ArraySpec((1,), "m", "", -0.01, 0.1, scale=0.04),
                 "gripper.speed": ArraySpec((1,), "m/s", "", -5, 5, scale=0.1),
@@ -128,10 +125,8 @@ class PickCube:
             "cube.position": axes @ (cube.position - state.tcp.position),
             "cube.yaw": np.array([np.cos(yaw), np.sin(yaw)]),
             "cube.height": cube.position[2:] - self.config.rest_height,
-            "tcp.position": state.tcp.position - self._centre,
             "tcp.velocity": axes @ state.twist[:3],
             "target.offset": axes @ (state.target.position - state.tcp.position),
-            "target.yaw": np.array([tool_yaw(state.target.quaternion)]),
             "target.yaw_offset": lag[2:],
             "gripper.width": np.array([state.gripper_width]),
             "gripper.speed": np.array([(state.gripper_width - self._width) * self.control_rate]),

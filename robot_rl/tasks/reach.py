@@ -23,8 +23,6 @@ class ReachConfig:
     """How long it must stay there [s]."""
     time_limit: float = 5.0
     """Length of an episode [s]."""
-    centre: tuple[float, float, float] = (0.5, 0.0, 0.15)
-    """Centre of the workspace, base frame [m]; the TCP's position is observed about it."""
 
 
 class Within:
@@ -59,12 +57,10 @@ class Reach:
         self.config = config
         self.time_limit = round(config.time_limit * control_rate)
         self._ticks = max(1, round(config.hold_time * control_rate))
-        self._centre = np.array(config.centre)
         self._near = Within(config.radius, self._ticks)
         self.observation_spec = Spec.of(
             {
                 "goal.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.1, names=("x", "y", "z")),
-                "tcp.position": ArraySpec((3,), "m", "workspace", -2, 2, scale=0.2, names=("x", "y", "z")),
                 "tcp.velocity": ArraySpec((3,), "m/s", "tool", -5, 5, scale=0.2, names=("x", "y", "z")),
                 "target.offset": ArraySpec((3,), "m", "tool", -1, 1, scale=0.03, names=("x", "y", "z")),
                 "hold": ArraySpec((1,), "1", "", 0, 1),
@@ -87,7 +83,6 @@ class Reach:
         axes = tool_axes(state).T
         values = {
             "goal.position": axes @ (objects["goal"].pose.position - state.tcp.position),
-            "tcp.position": state.tcp.position - self._centre,
             "tcp.velocity": axes @ state.twist[:3],
             "target.offset": axes @ (state.target.position - state.tcp.position),
             "hold": np.array([self._near.fraction]),

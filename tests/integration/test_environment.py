@@ -54,7 +54,7 @@ def test_environments_run_side_by_side_in_one_process():
         settings=SHORT["franka_reach"],
     )
     observation, _ = env.reset(seed=5)
-    assert observation["tcp.position"].shape == (2, 3)
+    assert observation["goal.position"].shape == (2, 3)
     first = env.step(np.zeros(env.action_space.shape, np.float32))[0]
     assert not np.array_equal(first["goal.position"][0], first["goal.position"][1])
     env.close()
