@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from robot_rl.core.types import EpisodeResult
-from robot_rl.env.session import Session
+from robot_rl.env.session import Evaluation, Session
 
 RECENT = 20
 """Practice episodes that the running figures look back on."""
@@ -21,8 +21,11 @@ RECENT = 20
 class TrainingProgress:
     """A progress bar with success, interventions and updates a second; lines instead without a terminal."""
 
-    def __init__(self, session: Session, quiet: bool = False) -> None:
+    def __init__(self, session: Session, utd_ratio: int, quiet: bool = False) -> None:
         self.session = session
+        self._utd_ratio = utd_ratio
+        self._practice_s = 0.0
+        self._last = time.monotonic()
         self.console = Console(stderr=True, quiet=quiet)
         self._bar = Progress(
             TextColumn("{task.description:<17}"),
@@ -41,9 +44,13 @@ class TrainingProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def episode(self, phase: str, result: EpisodeResult, updates_per_second: float) -> None:
-        """Show a finished episode."""
+    def episode(self, phase: str) -> None:
+        """Show that an episode of this phase was added to the session."""
         session, record = self.session, self.session.record
+        now = time.monotonic()
+        if phase == "practice":
+            self._practice_s += now - self._last
+        self._last = now
         if phase == "demonstrations":
             done, total = sum(r.success for r in record.demonstrations), session.demonstrations
             text = f"{done}/{total}, {record.demonstration_steps:.0f} steps each"
@@ -52,6 +59,7 @@ class TrainingProgress:
             alone = sum(r.success and not r.human_steps for r in recent)
             human = sum(r.human_steps for r in recent) / max(sum(r.steps for r in recent), 1)
             done, total = record.steps, session.config.max_steps
+            updates_per_second = done * self._utd_ratio / max(self._practice_s, 1e-9)
             text = (
                 f"{done} steps, alone {100 * alone // len(recent)} %, person {100 * human:.0f} %, "
                 f"{record.interventions} interventions, {updates_per_second:.0f} updates/s"
@@ -61,10 +69,13 @@ class TrainingProgress:
             text = f"{done} of {total} episodes"
         self._bar.update(self._row, description=phase, completed=done, total=max(total, done), text=text)
 
-    def evaluation(self, steps: int, successes: int, episodes: int, length: float) -> None:
+    def evaluation(self, evaluation: Evaluation) -> None:
         """Print the result of an evaluation as a line that stays."""
+        e = evaluation
         self.console.print(
-            f"  {steps:>6} steps: {successes} of {episodes} succeed alone, {length:.1f} steps each"
+            f"  {e.steps:>6} steps: {e.successes} of {e.episodes} succeed alone, "
+            f"{e.mean_steps:.1f} steps each",
+            highlight=False,
         )
 
 

@@ -11,11 +11,10 @@ from policies.bundle import Bundle, save_bundle
 from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.report import TrainingProgress, print_json, print_summary
 from robot_rl.core.types import EpisodeResult, Mode
-from robot_rl.data.curves import plot_training
 from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory, provenance, versions
 from robot_rl.env.session import Evaluation, Session
-from robot_rl.env.summary import evaluation_points, practice_points, summarise
+from robot_rl.env.summary import evaluation_metrics, plot_session, practice_metrics, summarise
 from robot_rl.tasks.arm import ArmTaskConfig
 
 
@@ -63,73 +62,28 @@ def run(
     with ExitStack() as stack:
         stack.callback(directory.close)
         stack.callback(env.close)
-        progress = stack.enter_context(TrainingProgress(session, quiet))
+        progress = stack.enter_context(TrainingProgress(session, config.learner.utd_ratio, quiet))
 
         def on_evaluation(evaluation: Evaluation) -> None:
-            progress.evaluation(
-                evaluation.steps, evaluation.successes, evaluation.episodes, evaluation.mean_steps
-            )
-            rates = {
-                "evaluation/success": evaluation.success_rate,
-                "evaluation/length": evaluation.mean_steps,
-            }
-            directory.log(evaluation.steps, rates)
+            progress.evaluation(evaluation)
+            directory.log(evaluation.steps, evaluation_metrics(evaluation))
+
+        def on_episode(phase: str, result: EpisodeResult, metrics: dict[str, float]) -> None:
+            progress.episode(phase)
+            if result.episode.mode is Mode.TRAIN:
+                directory.log(session.record.steps, practice_metrics(result) | metrics)
 
         session.on_evaluation = on_evaluation
-        rate = UpdateRate(config)
-
-        def on_episode(phase: str, result: EpisodeResult) -> None:
-            progress.episode(phase, result, rate.updates_per_second(phase, session.record.steps))
-            if result.episode.mode is Mode.TRAIN:
-                directory.log(session.record.steps, practice_metrics(result) | learner.metrics())
-
         recorder = EpisodeRecorder(directory.episodes, env.spec) if log_episodes else None
         if recorder is not None:
             stack.callback(recorder.close)
         clocks = train(env, arm, session, learner, recorder, on_episode, lambda _: arm.recover())
     metrics = learner.metrics()
-    save_bundle(
-        directory.policy,
-        Bundle(env.spec, learner.weights(), learner.version, provenance(task, seed)),
-    )
-    plot_training(
-        out / "curves.png",
-        f"{task}, seed {seed}",
-        practice_points(session.record),
-        evaluation_points(session.record),
-        session.record.demonstration_steps,
-    )
+    bundle = Bundle(env.spec, learner.weights(), learner.version, provenance(task, seed))
+    save_bundle(directory.policy, bundle)
+    plot_session(out / "curves.png", task, session)
     wall = time.monotonic() - began
     summary = summarise(task, session, int(metrics["updates"]), wall, wall - clocks.final_evaluation)
     summary |= {"versions": versions(), "cpu_s": round(time.process_time(), 2)}
     directory.write_summary(summary)
     return summary
-
-
-def practice_metrics(result: EpisodeResult) -> dict[str, float]:
-    """Figures of one practice episode for the metrics file."""
-    return {
-        "practice/success": float(result.success),
-        "practice/success_alone": float(result.success and result.human_steps == 0),
-        "practice/length": float(result.steps),
-        "practice/reward": result.reward,
-        "practice/interventions": float(result.interventions),
-        "practice/human_fraction": result.human_steps / result.steps,
-    }
-
-
-class UpdateRate:
-    """Critic updates a second during practice."""
-
-    def __init__(self, config: ArmTaskConfig) -> None:
-        self._utd = config.learner.utd_ratio
-        self._seconds = 0.0
-        self._last = time.monotonic()
-
-    def updates_per_second(self, phase: str, steps: int) -> float:
-        """Count the time since the last call for practice if that is the phase."""
-        now = time.monotonic()
-        if phase == "practice":
-            self._seconds += now - self._last
-        self._last = now
-        return steps * self._utd / self._seconds if self._seconds > 0 else 0.0

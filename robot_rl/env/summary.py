@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from robot_rl.core.types import EpisodeResult
-from robot_rl.data.curves import EvaluationPoint, PracticePoint
-from robot_rl.env.session import Session, SessionRecord
+from robot_rl.data.curves import EvaluationPoint, PracticePoint, plot_training
+from robot_rl.env.session import Evaluation, Session
 
 
 def summarise(task: str, session: Session, updates: int, wall_s: float, train_s: float) -> dict[str, Any]:
@@ -56,20 +57,23 @@ def practice_metrics(result: EpisodeResult) -> dict[str, float]:
     }
 
 
-def practice_points(record: SessionRecord) -> list[PracticePoint]:
-    """The practice episodes, for the curves."""
-    points, step = [], 0
+def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """Figures of one evaluation for the metrics file."""
+    return {"evaluation/success": evaluation.success_rate, "evaluation/length": evaluation.mean_steps}
+
+
+def plot_session(path: Path, task: str, session: Session) -> None:
+    """Draw the curves of a session."""
+    record = session.record
+    practice, step = [], 0
     for result in record.practice:
         step += result.steps
         alone = result.success and result.human_steps == 0
-        points.append(PracticePoint(step, alone, result.human_steps / result.steps, result.steps))
-    return points
-
-
-def evaluation_points(record: SessionRecord) -> list[EvaluationPoint]:
-    """The evaluations, the final one included, for the curves."""
+        human = result.human_steps / max(result.steps, 1)
+        practice.append(PracticePoint(step, alone, human, result.steps))
     evaluations = [*record.evaluations, *([record.final] if record.final else [])]
-    return [EvaluationPoint(e.steps, e.success_rate, e.mean_steps) for e in evaluations]
+    points = [EvaluationPoint(e.steps, e.success_rate, e.mean_steps) for e in evaluations]
+    plot_training(path, f"{task}, seed {session.seed}", practice, points, record.demonstration_steps)
 
 
 def _number(value: float) -> float | None:

@@ -23,6 +23,9 @@ from robot_rl.env.schedule import due_version, settled_version
 from robot_rl.env.session import Session
 from robot_rl.learn.learner import Learner
 
+OnEpisode = Callable[[str, EpisodeResult, dict[str, float]], None]
+"""Takes the phase of the session, the result of an episode and the learner's figures."""
+
 
 class LocalPolicies:
     """Feeds transitions to a learner in this process and gives out the policy version that is due."""
@@ -31,6 +34,8 @@ class LocalPolicies:
         self.learner = learner
         self.block = learner.config.block
         self.practice_steps = 0
+        self.metrics: dict[str, float] = {}
+        """The learner's figures when its weights were fetched last."""
         self._version = 0
         self._policy: Policy = HoldStill(learner.spec.action)
 
@@ -58,6 +63,7 @@ class LocalPolicies:
     def _fetch(self) -> None:
         if self._version != self.learner.version:
             self._version = self.learner.version
+            self.metrics = self.learner.metrics()
             self._policy = GaussianPolicy(self.learner.spec, self.learner.weights(), self._version)
 
 
@@ -78,7 +84,7 @@ def train(
     session: Session,
     learner: Learner,
     recorder: EpisodeRecorder | None = None,
-    on_episode: Callable[[str, EpisodeResult], None] | None = None,
+    on_episode: OnEpisode | None = None,
     recover: Callable[[str], None] | None = None,
 ) -> Clocks:
     """Run a session to its end.
@@ -89,7 +95,7 @@ def train(
         session: The course of the training; holds all results afterwards.
         learner: Learns from every transition.
         recorder: Logs demonstrations and practice.
-        on_episode: Called with the phase and the result after each episode.
+        on_episode: Called after each episode.
         recover: Makes a faulted robot ready again, given the fault; without it a fault ends the training.
 
     Returns:
@@ -112,5 +118,5 @@ def train(
         field = phase.replace(" ", "_")
         setattr(clocks, field, getattr(clocks, field) + time.monotonic() - began)
         if on_episode is not None:
-            on_episode(phase, result)
+            on_episode(phase, result, policies.metrics)
     return clocks

@@ -1,0 +1,62 @@
+"""`robot-rl up TASK`: the ROS 2 graph of a task, without ROS's `launch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from robot_rl.cli.arguments import default_out, parse_with_task
+from robot_rl.cli.graph import finish, interrupted, run_with_progress
+from robot_rl.cli.report import print_json, print_summary
+from robot_rl.nodes.table import GraphOptions
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """Options of `robot-rl up`."""
+
+    seed: int = 0
+    """Seeds everything: scenes, person, exploration, learner."""
+    out: Path | None = None
+    """Run directory; by default a new one below runs/."""
+    resume: bool = False
+    """Go on with the run in --out."""
+    clock: Literal["lockstep", "realtime"] = "lockstep"
+    """As fast as the CPU allows and reproducible, or with the wall clock."""
+    policy: str = "learner"
+    """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
+    person: bool = True
+    """With the scripted person who demonstrates and corrects."""
+    learner_host: str = "local"
+    """"local" starts the learner here; any other name leaves it to be started there."""
+    view: bool = False
+    """Show the simulated arm in a window."""
+    echo: bool = False
+    """Print what the nodes say instead of a progress bar."""
+    json: bool = False
+    """Print the summary as one JSON object instead of a table."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    task, options, config = parse_with_task(UpOptions, argv, "up", "Start the ROS 2 graph of a task.")
+    out = options.out or default_out(task)
+    graph = GraphOptions(
+        task=task,
+        seed=options.seed,
+        out=str(out),
+        clock=options.clock,
+        headless=not options.view,
+        learner_host=options.learner_host,
+        policy=options.policy,
+        person=options.person,
+    )
+    if not run_with_progress(graph, config, options.resume, options.json, options.echo):
+        return interrupted(out)
+    summary = finish(out, config)
+    if options.json:
+        print_json(summary)
+    else:
+        print_summary(summary, {"summary": out / "summary.json", "curves": out / "curves.png"})
+    return 0
