@@ -17,7 +17,7 @@ Render = Callable[[], np.ndarray]
 """Gives an (h, w, 3) uint8 picture of the scene now."""
 
 
-class GymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
+class GymEnv(gymnasium.Env[Any, np.ndarray]):
     """A `RobotEnv` behind Gymnasium's interface.
 
     With a person in the environment she may act instead of the caller. `step` returns Gymnasium's five;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from policies.gaussian_policy import GaussianPolicy
 from policies.scripted import HoldStill
@@ -109,7 +110,7 @@ def train(
         if episode.mode is Mode.EVAL:
             policies.settle()
         deterministic = episode.mode is Mode.EVAL and session.config.deterministic_evaluation
-        result = runner.run(episode, lambda: policies.due(episode.mode), deterministic)
+        result = runner.run(episode, partial(policies.due, episode.mode), deterministic)
         if result.fault:
             if recover is None:
                 raise RobotFaultError(result.fault)
