@@ -12,10 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from robot_rl.env.session import Evaluation, Session
-
-RECENT = 20
-"""Practice episodes that the running figures look back on."""
+from robot_rl.env.session import RECENT, Evaluation, Session
 
 
 class TrainingProgress:

@@ -18,6 +18,9 @@ EVALUATION_SEEDS = 500_000
 FINAL_SEEDS = 900_000
 """Offsets that keep the seeds of evaluations apart from those of practice, and of each other."""
 
+RECENT = 20
+"""Practice episodes that `SessionRecord.alone_lately` looks back on."""
+
 
 @dataclass(frozen=True)
 class SessionConfig:
@@ -27,6 +30,9 @@ class SessionConfig:
     """Practice ends after this many steps [environment steps]."""
     evaluate_every: int = 1000
     """Practice between two evaluations [environment steps]."""
+    promising: float = 0.6
+    """An evaluation is put off until this part of the last 20 practice episodes succeeded unaided:
+    the failures of a policy that is not there yet take most of the time. 0: never put off."""
     evaluation_episodes: int = 50
     """Length of an evaluation [episodes]."""
     good_enough: float = 0.98
@@ -79,6 +85,14 @@ class SessionRecord:
     @property
     def human_steps(self) -> int:
         return sum(result.human_steps for result in self.practice)
+
+    @property
+    def alone_lately(self) -> float:
+        """Part of the last `RECENT` practice episodes that succeeded with nobody helping; 0 for fewer."""
+        recent = self.practice[-RECENT:]
+        if len(recent) < RECENT:
+            return 0.0
+        return sum(r.success and r.human_steps == 0 for r in recent) / RECENT
 
     @property
     def demonstration_steps(self) -> float:
@@ -164,15 +178,18 @@ class Session:
                 )
         elif phase == "practice":
             self.record.practice.append(result)
-            steps = self.record.steps
-            if steps >= self._next_evaluation or steps >= self.config.max_steps:
-                self._evaluating = self.config.evaluation_episodes > 0
-                self._practice_over = steps >= self.config.max_steps
-                while self._next_evaluation <= steps:
-                    self._next_evaluation += self.config.evaluate_every
+            self._after_practice()
         else:
             self._pending.append(result)
             self._finish_evaluation(phase)
+
+    def _after_practice(self) -> None:
+        steps = self.record.steps
+        self._practice_over = steps >= self.config.max_steps
+        due = steps >= self._next_evaluation and self.record.alone_lately >= self.config.promising
+        if due or self._practice_over:
+            self._evaluating = self.config.evaluation_episodes > 0
+            self._next_evaluation = steps + self.config.evaluate_every
 
     def _finish_evaluation(self, phase: str) -> None:
         final = phase == "final evaluation"

@@ -68,6 +68,9 @@ class LearnerConfig:
     """The same after `bc_decay_steps`. At 0 a fresh critic can wipe out a cloned actor."""
     bc_decay_steps: int = 4000
     """Environment steps over which the weight falls linearly."""
+    actor_warmup: int = 0
+    """Environment steps over which the critics' say in the actor's loss grows from 0 to 1. A cloned actor
+    that follows fresh critics at once forgets what it was shown."""
     bc_q_filter: bool = False
     """Clone a demonstrated action only where the critics rate it above the policy's own (Nair et al. 2018,
     arXiv:1709.10089), so that the policy may outgrow its demonstrations."""
@@ -90,7 +93,14 @@ class LearnerConfig:
         for name in ("critics", "batch_size", "utd_ratio", "block", "capacity", "demo_capacity"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be at least 1, not {value}")
-        for name in ("critic_subset", "learning_starts", "demonstrations", "bc_steps", "bc_decay_steps"):
+        for name in (
+            "critic_subset",
+            "learning_starts",
+            "demonstrations",
+            "bc_steps",
+            "bc_decay_steps",
+            "actor_warmup",
+        ):
             value = getattr(self, name)
             require(value >= 0, f"{name} must not be negative, not {value}")
         for name in ("learning_rate", "initial_temperature", "initial_std"):

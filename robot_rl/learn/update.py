@@ -5,7 +5,7 @@ penalty taken off, c = 0 where the task ended and 1 elsewhere (time limits boots
 
     y      = clip(r + gamma c (min_{i in S} Q'_i(s', a') - [alpha log pi(a'|s')]), bounds),  a' ~ pi(.|s')
     L(Q)   = sum_i mean (Q_i(s, a) - y)^2 / 2
-    L(pi)  = mean (alpha log pi(a|s) - value(Q(s, a))) + w mean_demo |tanh(mean(s)) - a_demo|^2
+    L(pi)  = u mean (alpha log pi(a|s) - value(Q(s, a))) + w mean_demo |tanh(mean(s)) - a_demo|^2
     L(al)  = -log alpha * (mean log pi + target entropy) * alpha
 
 S is a random subset without replacement (REDQ, Chen et al. 2021); the half of every batch that is
@@ -120,15 +120,24 @@ def cloning_weight(config: LearnerConfig, steps: jax.Array) -> jax.Array:
     return config.bc_weight_start + (config.bc_weight_end - config.bc_weight_start) * fraction
 
 
+def critic_weight(config: LearnerConfig, steps: jax.Array) -> jax.Array:
+    """Weight u of the critics in the actor's loss after `steps` environment steps."""
+    return jnp.minimum((steps + 1).astype(jnp.float32) / (config.actor_warmup + 1), 1.0)
+
+
 def actor_step(
     agent: Agent,
     shape: Shape,
     config: LearnerConfig,
     batch: Batch,
     noise: jax.Array,
+    trust: jax.Array,
     weight: jax.Array,
 ) -> tuple[Agent, Metrics]:
-    """One step of the actor and of the temperature; `weight` is that of the cloning term."""
+    """One step of the actor and of the temperature.
+
+    `trust` and `weight` are u and w of the module's equations.
+    """
     temperature = jnp.exp(agent.log_temperature)
     first_demo = config.batch_size - config.demo_batch
     cloning = config.demo_batch > 0 and max(config.bc_weight_start, config.bc_weight_end) > 0
@@ -152,7 +161,7 @@ def actor_step(
                 better = critics(seen, demo_action) > critics(seen, own)
                 distance = jnp.where(better, distance, 0.0)
             clone = distance.mean()
-        return value + weight * clone, (log_probability.mean(), clone)
+        return trust * value + weight * clone, (log_probability.mean(), clone)
 
     (value, (log_probability, clone)), gradient = jax.value_and_grad(loss, has_aux=True)(agent.actor)
     actor, moments = adam.step(agent.actor, gradient, agent.actor_moments, config.learning_rate)
@@ -213,6 +222,7 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
         order_bits = jax.random.bits(order_key, (config.block, config.utd_ratio, config.critics))
         orders = order_bits.argsort(-1)
         weight = cloning_weight(config, agent.steps) * (memory.demo_total > 0)
+        trust = critic_weight(config, agent.steps)
 
         def one_critic_step(agent: Agent, inputs: Any) -> tuple[Agent, Metrics]:
             return critic_step(agent, shape, config, *inputs)
@@ -221,7 +231,7 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
             critic_batches, noise, orders, last_noise = inputs
             agent, critic_metrics = jax.lax.scan(one_critic_step, agent, (critic_batches, noise, orders))
             last = jax.tree.map(lambda x: x[-1], critic_batches)
-            agent, actor_metrics = actor_step(agent, shape, config, last, last_noise, weight)
+            agent, actor_metrics = actor_step(agent, shape, config, last, last_noise, trust, weight)
             return agent, {k: v.mean() for k, v in critic_metrics.items()} | actor_metrics
 
         agent, metrics = jax.lax.scan(one_environment_step, agent, (batches, next_noise, orders, actor_noise))

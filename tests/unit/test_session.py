@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,12 @@ def play(session: Session, success) -> list[tuple[str, Mode]]:
 
 
 CONFIG = SessionConfig(
-    max_steps=400, evaluate_every=100, evaluation_episodes=4, good_enough=0.75, final_episodes=3
+    max_steps=400,
+    evaluate_every=100,
+    promising=0.0,
+    evaluation_episodes=4,
+    good_enough=0.75,
+    final_episodes=3,
 )
 
 
@@ -55,6 +61,14 @@ def test_practice_ends_at_its_limit_with_an_evaluation():
     assert session.record.steps == 400
     assert [e.steps for e in session.record.evaluations] == [100, 200, 300, 400]
     assert math.isnan(session.record.evaluations[0].mean_steps)
+
+
+def test_an_evaluation_waits_until_practice_looks_promising():
+    config = replace(CONFIG, max_steps=1200, promising=0.6)
+    session = Session(config, seed=1, demonstrations=0)
+    # Episodes of 20 steps: the first 30 fail, so 12 of the last 20 have succeeded after 42 of them.
+    play(session, lambda phase, count: phase != "practice" or session.practice_steps >= 600)
+    assert [e.steps for e in session.record.evaluations] == [840, 940]
 
 
 def test_failed_demonstrations_are_repeated_up_to_a_limit():
