@@ -19,6 +19,7 @@ from sim.arm.model import (
     ARM_JOINTS,
     EFFORT,
     FINGER_JOINTS,
+    ROTOR_INERTIA,
     TABLE_HALF_SIZE,
     TCP_LINK,
     panda_urdf,
@@ -61,7 +62,7 @@ def build_spec(physics: PhysicsConfig, scene: SceneConfig) -> Any:
         geom.group = 3
     for name, effort in zip(ARM_JOINTS, EFFORT, strict=True):
         joint = spec.joint(name)
-        joint.armature = 0.1
+        joint.armature = ROTOR_INERTIA
         joint.damping = (1.0, 0.0, 0.0)
         spec.add_actuator(
             name=name,

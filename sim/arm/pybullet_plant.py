@@ -1,7 +1,8 @@
 """The arm's physics in PyBullet: a second opinion on what was learned in MuJoCo.
 
-Same URDF, masses, friction and step; another solver, rigid contacts and no rotor inertia, which PyBullet does
-not model. Gravity is compensated as the real arm does it, by a torque from the model at every control tick.
+Same model, masses, friction and step; another solver, rigid contacts, and the rotors' inertia as part of the
+links, since PyBullet has no rotors. Gravity is compensated as the real arm does it, by a torque from the
+model at every control tick.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class PybulletPlant:
         self._client: int = self._bullet.connect(self._bullet.DIRECT)
         self._folder = tempfile.TemporaryDirectory(prefix="robot_rl_")
         self._urdf = Path(self._folder.name) / "panda.urdf"
-        self._urdf.write_text(panda_urdf())
+        self._urdf.write_text(panda_urdf(rotors_in_links=True))
         self._free: dict[str, Pose] = {}
         self._state = PybulletState()
         self._gravity = np.zeros(7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -49,6 +50,9 @@ class SimulatedArm:
         self.tracker = SimulatedTracker(config.tracker, self.plant.objects)
         self._tick = nanoseconds(config.physics.timestep * config.physics.law_steps)
         self._law = ImpedanceLaw(config.gains, config.physics.timestep * config.physics.law_steps)
+        # Whole periods, and so long that the tracker's first measurements show the new scene.
+        view = config.tracker.latency + 1.0 / config.tracker.rate
+        self._reset_pause = config.control_period * math.ceil(view / config.control_period)
         self._home = home(config.scene)
         self._close_gripper = False
         self._teleport(kinematics.inverse(self._home), {})
@@ -67,6 +71,7 @@ class SimulatedArm:
             self._close_gripper = False
             self._move_to(scene.tcp)
             self.plant.place(scene.objects)
+            self.advance(self._reset_pause)
         self.tracker.reset(episode.seed, self.clock.now())
         return self.state()
 
@@ -161,8 +166,7 @@ class SimulatedArm:
             raise RobotFaultError(self.safety.fault)
 
     def _teleport(self, q: np.ndarray, objects: Mapping[str, Pose]) -> None:
-        # One period passes, so that nothing measured before the reset has a stamp from after it.
-        self.clock.advance_to(self.clock.now() + nanoseconds(self.config.control_period))
+        self.clock.advance_to(self.clock.now() + nanoseconds(self._reset_pause))
         self.plant.reset(q, MAX_WIDTH, objects)
         self._close_gripper = False
         arm = self.plant.read()
@@ -171,7 +175,7 @@ class SimulatedArm:
         self._seen_holds = self.safety.holds
 
     def _move_to(self, goal: Pose) -> None:
-        """Go up to the height of home, over, and to the goal; then wait until the arm is there."""
+        """Go up to the height of home, over, and to the goal; then wait until the arm rests there."""
         arm = self.plant.read()
         start = Pose(arm.position.copy(), arm.quaternion.copy())
         top = max(float(start.position[2]), float(self._home.position[2]))
@@ -181,7 +185,8 @@ class SimulatedArm:
             self._follow(CartesianTrajectory.within(a, b, self.config.reset_speed, angular_speed=1.0))
         for _ in range(50):
             self._hold_command(goal)
-            if np.linalg.norm(self.plant.read().position - goal.position) < 0.005:
+            arm = self.plant.read()
+            if np.linalg.norm(arm.position - goal.position) < 0.005 and np.abs(arm.dq).max() < 0.02:
                 return
         self.safety.e_stop("a reset did not reach its goal: something is in the way")
         self._raise_fault()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -31,33 +32,35 @@ class SimulatedTracker:
         self._arrived: tuple[int, int, Mapping[str, Pose]] = (0, 0, {})
         self._measured: tuple[int, Mapping[str, StampedPose]] = (-1, {})
         self._seed = 0
-        self._start = 0
+        self._first = 0
         self._count = 0
-        self._now = 0
         self.next_due = 0
-        """When `observe` has something to do [ns]."""
+        """When the next measurement is due [ns]."""
 
     def reset(self, seed: int, stamp: int) -> None:
-        """Begin an episode at `stamp` [ns] with a scene that has been at rest since before the latency."""
+        """Begin an episode at `stamp` [ns], in a scene that has been at rest for a latency and a period."""
         self._seed = seed
-        self._start = self._now = stamp
-        self._pending.clear()
-        self._arrived = (0, stamp - self._latency, self._truth())
         self._measured = (-1, {})
-        self._count = 0
-        self._schedule()
+        truth = self._truth()
+        # What was measured before the beginning and is still on its way, or has just arrived.
+        before = math.ceil(self.config.latency * self.config.rate)
+        self._first = stamp - round(before * NANOSECONDS / self.config.rate)
+        self._pending = deque((k, self._due(k), truth) for k in range(before + 1))
+        self._arrived = self._pending.popleft()
+        self._count = before + 1
+        self.next_due = self._due(self._count)
+        self.observe(stamp)
 
-    def _schedule(self) -> None:
-        self._count += 1
-        self.next_due = self._start + round(self._count * NANOSECONDS / self.config.rate)
+    def _due(self, number: int) -> int:
+        return self._first + round(number * NANOSECONDS / self.config.rate)
 
     def observe(self, now: int) -> None:
         """Measure when it is time to; call at every tick."""
-        self._now = now
         if now >= self.next_due:
             self._pending.append((self._count, now, self._truth()))
             while self.next_due <= now:
-                self._schedule()
+                self._count += 1
+                self.next_due = self._due(self._count)
         while self._pending and self._pending[0][1] + self._latency <= now:
             self._arrived = self._pending.popleft()
 
