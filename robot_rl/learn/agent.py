@@ -29,8 +29,6 @@ class Shape:
     """Length of the executed action, gripper included."""
     discrete_gripper: bool
     """Whether the last element of the action belongs to the gripper's Q-function."""
-    groups: int
-    """Products that the critic ensemble is split into: 1 is batched, one per member is unrolled."""
 
     @property
     def continuous(self) -> int:
@@ -38,8 +36,8 @@ class Shape:
         return self.actions - self.discrete_gripper
 
 
-def shape_of(spec: EnvSpec, config: LearnerConfig, layout: str) -> Shape:
-    """Static facts from the task's spec; `layout` is "batched" or "unrolled"."""
+def shape_of(spec: EnvSpec, config: LearnerConfig) -> Shape:
+    """Static facts from the task's spec."""
     discrete = config.gripper == "discrete"
     if discrete and (not spec.action.names or spec.action.names[-1] != "gripper"):
         raise SpecError(
@@ -48,16 +46,16 @@ def shape_of(spec: EnvSpec, config: LearnerConfig, layout: str) -> Shape:
         )
     if spec.observation.vector_size == 0:
         raise SpecError("the observation has no float32 vector to learn from")
-    groups = config.critics if layout == "unrolled" else 1
-    return Shape(spec.observation.vector_size, spec.action.size, discrete, groups)
+    return Shape(spec.observation.vector_size, spec.action.size, discrete)
 
 
 class Agent(NamedTuple):
     """All that learning changes, replay apart. Every leaf is a strongly typed array."""
 
     actor: Params
-    critic: tuple[Params, ...]
-    target: tuple[Params, ...]
+    critic: Params
+    """The ensemble, stacked along a leading axis."""
+    target: Params
     gripper: Params
     """The gripper's Q-function; empty when the gripper is continuous."""
     gripper_target: Params
@@ -82,8 +80,7 @@ def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
         actor_key, [shape.observations, *config.hidden, shape.continuous], config.initial_std
     )
     sizes = [shape.observations + shape.continuous, *config.hidden, 1]
-    stacked = networks.init_ensemble(critic_key, config.critics, sizes, norm=config.critic_layer_norm)
-    critic = networks.split_ensemble(stacked, shape.groups)
+    critic = networks.init_ensemble(critic_key, config.critics, sizes, norm=config.critic_layer_norm)
     gripper: Params = {}
     if shape.discrete_gripper:
         sizes = [shape.observations, *config.hidden, GRIPPER_CHOICES]

@@ -7,6 +7,7 @@ size gain nothing from a second one.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,35 @@ from typing import Any
 
 import jax
 
-CPU_OPTIONS: dict[str, bool | int] = {"xla_cpu_multi_thread_eigen": False}
+CPU_OPTIONS: dict[str, bool | int | str] = {
+    "xla_cpu_multi_thread_eigen": False,
+    # Without the fusions of the YNNPACK library, which are slower for this mix of products and sums.
+    "xla_cpu_experimental_ynn_fusion_type": "",
+    "xla_cpu_prefer_vector_width": 512,
+}
+"""What makes the update program fastest; `benchmarks/learner.py` measures it."""
+
+
+def use_one_thread() -> None:
+    """Give XLA's CPU client one thread. Takes effect before this process uses JAX for the first time.
+
+    With more, XLA splits the loops between products of this size over threads that mostly wait: the same
+    wall time for half as much CPU time again.
+    """
+    os.environ.setdefault("PJRT_NPROC", "1")
+
+
+@functools.cache
+def cpu_options() -> dict[str, bool | int | str]:
+    """Those of `CPU_OPTIONS` that the installed XLA knows; names of experimental ones come and go."""
+    known = {}
+    for name, value in CPU_OPTIONS.items():
+        try:
+            jax.jit(lambda x: x).lower(0.0).compile(compiler_options={name: value})
+        except jax.errors.JaxRuntimeError:
+            continue
+        known[name] = value
+    return known
 
 
 class Program:
@@ -31,7 +60,7 @@ class Program:
             self.traces += 1
             return function(*arguments)
 
-        options = CPU_OPTIONS if jax.default_backend() == "cpu" else {}
+        options = cpu_options() if jax.default_backend() == "cpu" else {}
         self._jitted = jax.jit(traced, donate_argnums=donate, compiler_options=options)
 
     def __call__(self, *arguments: Any) -> Any:

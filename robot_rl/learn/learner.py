@@ -19,18 +19,9 @@ from robot_rl.core.types import Key, Source, Transition
 from robot_rl.learn import agent as agents
 from robot_rl.learn import checkpoint, replay
 from robot_rl.learn.bc import make_pretrain
-from robot_rl.learn.compile import Program, is_ready, use_disk_cache
+from robot_rl.learn.compile import Program, is_ready, use_disk_cache, use_one_thread
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.learn.update import make_insert, make_update
-
-
-def choose_layout(config: LearnerConfig) -> str:
-    """The critic layout that is faster on this backend (`benchmarks/learner.py` has the figures)."""
-    if config.critic_layout != "auto":
-        return config.critic_layout
-    if jax.default_backend() != "cpu":
-        return "batched"
-    return "unrolled" if config.critics <= 4 or config.utd_ratio >= 4 else "batched"
 
 
 class Learner:
@@ -43,9 +34,10 @@ class Learner:
     """
 
     def __init__(self, spec: EnvSpec, config: LearnerConfig, seed: int) -> None:
+        use_one_thread()
         use_disk_cache()
         self.spec, self.config, self.seed = spec, config, seed
-        self.shape = agents.shape_of(spec, config, choose_layout(config))
+        self.shape = agents.shape_of(spec, config)
         self.received = 0
         """Transitions taken, demonstrations included."""
         self.steps = 0

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-Params = dict[str, jax.Array]
+from policies.gaussian_policy import LOG_STD_BOUNDS
+from robot_rl.learn import ops
 
-LOG_STD_BOUNDS = (-5.0, 2.0)
-"""Bounds of the log standard deviation before the tanh; the policy runtime applies the same."""
-NORM_EPSILON = 1e-6
+Params = dict[str, jax.Array]
 
 
 def depth(params: Params) -> int:
@@ -46,22 +45,15 @@ def init_ensemble(key: jax.Array, members: int, sizes: Sequence[int], *, norm: b
     return jax.vmap(lambda k: init_mlp(k, sizes, norm=norm))(jax.random.split(key, members))
 
 
-def layer_norm(x: jax.Array, scale: jax.Array, offset: jax.Array) -> jax.Array:
-    """(x - mean) / sqrt(var + eps) * scale + offset over the last axis (Ba et al. 2016, eq. 3)."""
-    mean = x.mean(-1, keepdims=True)
-    centred = x - mean
-    variance = jnp.square(centred).mean(-1, keepdims=True)
-    return centred * jax.lax.rsqrt(variance + NORM_EPSILON) * scale + offset
-
-
 def mlp(params: Params, x: jax.Array) -> jax.Array:
-    """ReLU network; (..., in) to (..., out)."""
+    """ReLU network; (..., in) to (..., out). The leading axes of an ensemble's input are its members."""
     last = depth(params) - 1
     for n in range(last + 1):
-        x = x @ params[f"layers.{n}.weight"] + params[f"layers.{n}.bias"]
-        if n < last:
-            if f"layers.{n}.scale" in params:
-                x = layer_norm(x, params[f"layers.{n}.scale"], params[f"layers.{n}.offset"])
+        name = f"layers.{n}."
+        x = ops.dense(x, params[name + "weight"], params[name + "bias"])
+        if n < last and name + "scale" in params:
+            x = ops.norm_relu(x, params[name + "scale"], params[name + "offset"])
+        elif n < last:
             x = jax.nn.relu(x)
     return x
 
@@ -92,26 +84,13 @@ def squash(mean: jax.Array, log_std: jax.Array, noise: jax.Array) -> tuple[jax.A
     return jnp.tanh(u), (gaussian - squeeze).sum(-1)
 
 
-def ensemble_values(groups: Sequence[Params], observation: jax.Array, action: jax.Array) -> jax.Array:
-    """Q values (members, batch) of an ensemble that is split into groups of stacked members.
-
-    One group is the batched layout, one group for each member the unrolled one.
-    """
+def ensemble_values(stacked: Params, observation: jax.Array, action: jax.Array) -> jax.Array:
+    """Q values (members, batch) of a stacked ensemble."""
     x = jnp.concatenate([observation, action], axis=-1)
-    return jnp.concatenate([jax.vmap(mlp, in_axes=(0, None))(g, x)[..., 0] for g in groups])
+    members = stacked["layers.0.weight"].shape[0]
+    return mlp(stacked, jnp.broadcast_to(x, (members, *x.shape)))[..., 0]
 
 
-def split_ensemble(stacked: Params, groups: int) -> tuple[Params, ...]:
-    """Split a stacked ensemble into equal groups along its leading axis."""
-    parts = {name: jnp.split(array, groups) for name, array in stacked.items()}
-    return tuple({name: part[n] for name, part in parts.items()} for n in range(groups))
-
-
-def stack_ensemble(groups: Sequence[Params]) -> Params:
-    """Inverse of `split_ensemble`."""
-    return {name: jnp.concatenate([g[name] for g in groups]) for name in groups[0]}
-
-
-def choose(groups: Sequence[Params], members: jax.Array) -> Params:
-    """The stacked parameters of the chosen members."""
-    return {name: array[members] for name, array in stack_ensemble(groups).items()}
+def choose(stacked: Params, members: jax.Array) -> Params:
+    """The chosen members of a stacked ensemble."""
+    return {name: array[members] for name, array in stacked.items()}

@@ -18,9 +18,6 @@ class LearnerConfig:
     """Members of the critic ensemble. RLPD: 10."""
     critic_subset: int = 0
     """Target critics whose minimum makes the TD target, drawn without replacement; 0 for all of them."""
-    critic_layout: Literal["auto", "batched", "unrolled"] = "auto"
-    """How the ensemble is multiplied out: one batched product, or one product per critic. "auto" measures
-    both once at start and keeps the faster; runs that must agree bit for bit should name one."""
     critic_layer_norm: bool = True
     """Layer normalisation (Ba et al. 2016) after each hidden layer of a critic."""
     actor_value: Literal["mean", "min"] = "mean"

@@ -43,7 +43,7 @@ def td_target(
     action, log_probability = networks.squash(mean, log_std, noise)
     target = agent.target
     if 0 < config.critic_subset < config.critics:
-        target = (networks.choose(target, order[: config.critic_subset]),)
+        target = networks.choose(target, order[: config.critic_subset])
     value = networks.ensemble_values(target, batch.next_observation, action).min(0)
     if config.entropy_in_backup:
         value = value - jnp.exp(agent.log_temperature) * log_probability
@@ -62,7 +62,7 @@ def critic_step(
     y = td_target(agent, shape, config, batch, noise, order)
     arm = batch.action[..., : shape.continuous]
 
-    def loss(critic: tuple[Params, ...]) -> tuple[jax.Array, jax.Array]:
+    def loss(critic: Params) -> tuple[jax.Array, jax.Array]:
         q = networks.ensemble_values(critic, batch.observation, arm)
         return 0.5 * jnp.square(q - y).mean(-1).sum(), q
 

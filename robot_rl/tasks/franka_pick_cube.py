@@ -15,9 +15,7 @@ class FrankaPickCube(ArmTaskConfig):
     """Settings of franka_pick_cube."""
 
     learner: LearnerConfig = field(
-        default_factory=lambda: LearnerConfig(
-            critic_layout="unrolled", initial_std=0.1, target_entropy_per_action=-1.0, bc_steps=2000
-        )
+        default_factory=lambda: LearnerConfig(initial_std=0.1, target_entropy_per_action=-1.0, bc_steps=2000)
     )
     """The learner."""
     goal: PickCubeConfig = field(default_factory=PickCubeConfig)

@@ -1,0 +1,269 @@
+"""Critic updates per CPU-second of the learner, beside sbx-rl (JAX SAC of the Stable-Baselines3 family).
+
+Both learn SAC on state observations: 20 dimensions, 7 actions, hidden 256x2, batch 256, layer-normalised
+critics, replay sampling and target updates included. At UTD 20 there is one actor and temperature step for
+20 critic steps (sbx-rl: policy_delay 20), at UTD 1 one for each. With 10 critics our TD target is the minimum
+over a random pair (RLPD); sbx-rl has no subset and takes all ten.
+
+Each contender is a process of its own with one compute thread. All take turns, round after round, so that
+other load on the machine hits them alike; a figure is the median over the rounds of updates per second of
+process CPU time. `pip install robot-rl[bench]` brings sbx-rl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+OBSERVATIONS, ACTIONS, BATCH, HIDDEN = 20, 7, 256, (256, 256)
+CELLS = ((2, 20), (10, 20), (2, 1), (10, 1))
+"""(critics, UTD ratio)."""
+BLOCK = 10
+"""Environment steps for each call of either learner."""
+CONTENDERS = ("ours", "sbx")
+TARGET = 1.0
+
+
+def ours(critics: int, utd: int) -> Callable[[int], int]:
+    """A function that does at least n critic updates and returns how many."""
+    import numpy as np
+
+    from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+    from robot_rl.core.types import Key, Source, Transition
+    from robot_rl.learn.learner import Learner
+    from robot_rl.learn.settings import LearnerConfig
+
+    spec = EnvSpec(
+        Spec.of({"state": ArraySpec((OBSERVATIONS,))}), ArraySpec((ACTIONS,), low=-1.0, high=1.0), 10.0
+    )
+    config = LearnerConfig(
+        hidden=HIDDEN,
+        critics=critics,
+        critic_subset=2,
+        utd_ratio=utd,
+        batch_size=BATCH,
+        block=BLOCK,
+        demonstrations=0,
+        learning_starts=0,
+        bc_weight_start=0.0,
+        bc_weight_end=0.0,
+    )
+    learner = Learner(spec, config, seed=0)
+    rng = np.random.default_rng(0)
+
+    def transition(n: int) -> Transition:
+        observation = {"state": rng.standard_normal(OBSERVATIONS, np.float32)}
+        following = {"state": rng.standard_normal(OBSERVATIONS, np.float32)}
+        action = rng.uniform(-1, 1, ACTIONS).astype(np.float32)
+        return Transition(
+            key=Key("bench", 0, n),
+            episode=0,
+            step=n,
+            observation=observation,
+            action=action,
+            proposal=action,
+            reward=float(rng.random()),
+            penalty=0.0,
+            terminated=False,
+            truncated=False,
+            next_observation=following,
+            source=Source.POLICY,
+            policy_version=1,
+            stamp=0,
+        )
+
+    transitions = [transition(n) for n in range(10_000)]
+    taken = 0
+
+    def run(updates: int) -> int:
+        nonlocal taken
+        blocks = -(-updates // (BLOCK * utd))
+        for _ in range(blocks * BLOCK):
+            learner.add(transitions[taken % len(transitions)])
+            taken += 1
+        learner.weights()
+        return blocks * BLOCK * utd
+
+    return run
+
+
+def sbx(critics: int, utd: int) -> Callable[[int], int]:
+    """The same for sbx-rl's SAC."""
+    import gymnasium
+    import numpy as np
+    import torch
+    from sbx import SAC
+    from stable_baselines3.common.logger import Logger
+
+    torch.set_num_threads(1)
+
+    class Space(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-10, 10, (OBSERVATIONS,), np.float32)
+        action_space = gymnasium.spaces.Box(-1, 1, (ACTIONS,), np.float32)
+
+        def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+            return np.zeros(OBSERVATIONS, np.float32), {}
+
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+            return np.zeros(OBSERVATIONS, np.float32), 0.0, False, False, {}
+
+    model = SAC(
+        "MlpPolicy",
+        Space(),
+        learning_rate=3e-4,
+        buffer_size=20_000,
+        batch_size=BATCH,
+        gradient_steps=utd,
+        policy_delay=utd,
+        policy_kwargs={"net_arch": list(HIDDEN), "layer_norm": True, "n_critics": critics},
+        seed=0,
+    )
+    model.set_logger(Logger(None, []))
+    rng = np.random.default_rng(0)
+    buffer: Any = model.replay_buffer
+    for _ in range(10_000):
+        buffer.add(
+            rng.standard_normal((1, OBSERVATIONS), np.float32),
+            rng.standard_normal((1, OBSERVATIONS), np.float32),
+            rng.uniform(-1, 1, (1, ACTIONS)).astype(np.float32),
+            rng.random(1, np.float32),
+            np.zeros(1),
+            [{}],
+        )
+    steps = BLOCK * utd
+
+    def run(updates: int) -> int:
+        calls = -(-updates // steps)
+        for _ in range(calls):
+            model.train(gradient_steps=steps, batch_size=BATCH)
+        return calls * steps
+
+    return run
+
+
+def work(contender: str, critics: int, utd: int) -> None:
+    """A contender's process: reads a number of updates a line, answers (updates, CPU s, wall s)."""
+    run = {"ours": ours, "sbx": sbx}[contender](critics, utd)
+    run(BLOCK * utd)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        cpu, wall = time.process_time(), time.perf_counter()
+        done = run(int(line))
+        answer = (done, time.process_time() - cpu, time.perf_counter() - wall)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+class Contender:
+    """The process of one contender in one cell."""
+
+    def __init__(self, name: str, critics: int, utd: int) -> None:
+        environment = dict(os.environ)
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        # One thread for both: with more, either spends half as much CPU time again for the same wall time.
+        environment["PJRT_NPROC"] = "1"
+        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+        environment["JAX_PLATFORMS"] = "cpu"
+        root = Path(__file__).resolve().parents[1]
+        environment["PYTHONPATH"] = os.pathsep.join([str(root), environment.get("PYTHONPATH", "")])
+        command = [sys.executable, __file__, "--work", name, str(critics), str(utd)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.rates: list[float] = []
+        self.wall_rates: list[float] = []
+        self.updates = 0
+        self._read()
+
+    def _read(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")  # type: ignore[arg-type]
+        return line
+
+    def measure(self, updates: int) -> tuple[float, float]:
+        """Updates per CPU-second and per second of one turn."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{updates}\n")
+        self.process.stdin.flush()
+        done, cpu, wall = json.loads(self._read())
+        return done / cpu, done / wall
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+def compare(critics: int, utd: int, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Median rates of both contenders in one cell, taking turns."""
+    contenders = [Contender(name, critics, utd) for name in CONTENDERS]
+    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    walls: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    sizes = [max(1, round(c.measure(BLOCK * utd)[0] * seconds)) for c in contenders]
+    for _ in range(rounds):
+        for name, contender, size in zip(CONTENDERS, contenders, sizes, strict=True):
+            cpu_rate, wall_rate = contender.measure(size)
+            rates[name].append(cpu_rate)
+            walls[name].append(wall_rate)
+    for contender in contenders:
+        contender.close()
+    results = []
+    for kind, table in (("CPU-s", rates), ("s", walls)):
+        mine, peer = (statistics.median(table[name]) for name in CONTENDERS)
+        required = kind == "CPU-s"
+        results.append(
+            {
+                "metric": f"critic updates per {kind}, {critics} critics, UTD {utd}",
+                "value": round(mine, 1),
+                "unit": f"1/{kind}",
+                "better": "higher",
+                "target": round(TARGET * peer, 1) if required else None,
+                "met": mine >= TARGET * peer if required else None,
+                "peer": "sbx-rl",
+                "peer_value": round(peer, 1),
+                "ratio": round(mine / peer, 3),
+                "spread": [round(min(table["ours"]), 1), round(max(table["ours"]), 1)],
+                "peer_spread": [round(min(table["sbx"]), 1), round(max(table["sbx"]), 1)],
+            }
+        )
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
+    parser.add_argument("--quick", action="store_true", help="a sanity run within a minute")
+    parser.add_argument("--work", nargs=3, metavar=("NAME", "CRITICS", "UTD"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        name, critics, utd = arguments.work
+        work(name, int(critics), int(utd))
+        return
+    rounds, seconds = (3, 0.4) if arguments.quick else (9, 2.0)
+    results = [row for cell in CELLS for row in compare(*cell, rounds, seconds)]
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    if arguments.json:
+        print(json.dumps({"benchmark": "learner", "machine": machine, "results": results}))
+    else:
+        for row in results:
+            print(
+                f"{row['metric']:48} {row['value']:8.1f}   sbx-rl {row['peer_value']:8.1f}   "
+                f"{row['ratio']:.2f}x{'' if row['met'] in (True, None) else '   MISSED'}"
+            )
+    if arguments.check and not all(row["met"] in (True, None) for row in results):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
