@@ -14,6 +14,7 @@ import pytest
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 SHARED_MEMORY = Path("/dev/shm")
+LOOPBACK = Path(__file__).resolve().parents[1] / "robot_rl" / "nodes" / "loopback.xml"
 
 # Without ROS 2 the ROS tests are left out, but never in continuous integration, where that would go unseen.
 collect_ignore_glob = [] if HAS_ROS or os.environ.get("CI") else ["ros/*"]
@@ -38,12 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A ROS domain that nobody else on this machine uses, in this process and in those that it starts.
 
-    Transport is UDP only, so that even a killed process leaves no shared memory; the fixture checks it.
+    Transport is UDP over the loopback, so that even a killed process leaves no shared memory; the fixture
+    checks it.
     """
     with _reserved_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+        monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(LOOPBACK))
+        for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_BUILTIN_TRANSPORTS"):
+            monkeypatch.delenv(name, raising=False)
         before = _shared_memory_files()
         yield domain
         left = _shared_memory_files() - before
