@@ -102,13 +102,15 @@ class ImpedanceLaw:
         self.gains = gains
         self.period = period
         self._alpha = 1.0 - math.exp(-period / gains.filter_time) if gains.filter_time > 0.0 else 1.0
-        self._max_step = gains.torque_rate * period
+        self._max_step = np.full(7, gains.torque_rate * period)
         self._null_stiffness = np.array(gains.null_stiffness)
         self._null_damping = 2.0 * np.sqrt(self._null_stiffness)
         self._regulariser = gains.null_damping_factor**2 * np.eye(6)
         self._integrates = any(gains.integral)
         self._axes = tuple(zip(gains.stiffness, gains.damping, strict=True))
-        self._clips = tuple(zip(gains.clip_negative, gains.clip_positive, strict=True))
+        self._clips = tuple(
+            (-low, high) for low, high in zip(gains.clip_negative, gains.clip_positive, strict=True)
+        )
 
     def start(self, arm: PlantState, torque: np.ndarray | None = None) -> LawMemory:
         """Memory of a law that holds the arm where it is now.
@@ -148,19 +150,21 @@ class ImpedanceLaw:
         # The method, not the operator: on arrays this small it takes half the time.
         gram = jacobian.dot(jacobian.T)
         gram += self._regulariser
-        task_part = np.linalg.solve(gram, jacobian.dot(null_torque))
+        task_part = np.linalg.solve(gram, jacobian.dot(null_torque)).tolist()
 
         twist = jacobian.dot(dq).tolist()
-        force = [k * e - d * v for (k, d), e, v in zip(self._axes, error, twist, strict=True)]
+        force = [
+            k * e - d * v - t for (k, d), e, v, t in zip(self._axes, error, twist, task_part, strict=True)
+        ]
         if self._integrates:
             force = [f + k * i for f, k, i in zip(force, self.gains.integral, integral, strict=True)]
-        torque = (force - task_part).dot(jacobian)
+        torque = np.array(force).dot(jacobian)
         torque += null_torque
         torque += arm.coriolis
 
-        previous = memory.torque
-        np.minimum(torque, previous + self._max_step, out=torque)
-        np.maximum(torque, previous - self._max_step, out=torque)
+        previous, step = memory.torque, self._max_step
+        np.minimum(torque, previous + step, out=torque)
+        np.maximum(torque, previous - step, out=torque)
         return torque, LawMemory(goal, position, quaternion, integral, torque, memory.posture)
 
     def _filter(
@@ -181,7 +185,7 @@ class ImpedanceLaw:
 
     def _clip(self, error: tuple[float, ...]) -> list[float]:
         return [
-            -low if e < -low else high if e > high else e
+            low if e < low else high if e > high else e
             for e, (low, high) in zip(error, self._clips, strict=True)
         ]
 

@@ -155,7 +155,7 @@ class MujocoState:
         """(6,) what explains the contacts' torques best, as the real arm estimates it: min |J^T F - tau|."""
         if not self._wrench_is_fresh:
             self._wrench_is_fresh = True
-            if self.external.any():
+            if any(self.external.tolist()):
                 gram = self.jacobian.dot(self.jacobian.T) + _TINY
                 self._wrench[:] = np.linalg.solve(gram, self.jacobian.dot(self.external))
             else:
@@ -235,8 +235,8 @@ class MujocoPlant:
     def _estimate(self, steps: int) -> None:
         """Low-pass filter of the contacts' torques, as the real arm's estimate has one."""
         external = self._state.external
-        if not self._constraint.any():
-            if not external.any():
+        if not any(self._constraint.tolist()):
+            if not any(external.tolist()):
                 return
             if abs(external).max() < 1e-6:
                 external[:] = 0.0
