@@ -37,6 +37,9 @@ class SessionConfig:
     """Length of an evaluation [episodes]."""
     good_enough: float = 0.98
     """Success rate of an evaluation that counts as good."""
+    good_length: float = 0.58
+    """Mean length of its successes, over that of the demonstrations, that counts as good: practice goes on
+    until the policy is faster than what it was shown. Without demonstrations any length is good."""
     good_evaluations: int = 2
     """Practice ends after this many good evaluations in a row; 0: never early."""
     final_episodes: int = 100
@@ -210,7 +213,10 @@ class Session:
     def _good_enough(self) -> bool:
         wanted = self.config.good_evaluations
         last = self.record.evaluations[-wanted:] if wanted else []
-        return len(last) == wanted > 0 and all(e.success_rate >= self.config.good_enough for e in last)
+        longest = self.config.good_length * self.record.demonstration_steps
+        return len(last) == wanted > 0 and all(
+            e.success_rate >= self.config.good_enough and not e.mean_steps > longest for e in last
+        )
 
     def _demonstrations_missing(self) -> bool:
         done = sum(result.success for result in self.record.demonstrations)

@@ -31,6 +31,7 @@ CONFIG = SessionConfig(
     promising=0.0,
     evaluation_episodes=4,
     good_enough=0.75,
+    good_length=1.0,
     final_episodes=3,
 )
 
@@ -46,6 +47,16 @@ def test_course_of_a_training_that_stops_early():
     assert session.record.final is not None
     assert session.record.final.success_rate == 1.0
     assert session.phase == "done"
+
+
+def test_practice_goes_on_until_the_policy_is_faster_than_the_demonstrations():
+    session = Session(replace(CONFIG, good_length=0.6), seed=1, demonstrations=1)
+    lengths = []
+    while (episode := session.next_episode()) is not None:
+        steps = 20 if session.phase != "evaluation" or session.practice_steps < 300 else 12
+        lengths.append(steps)
+        session.add(result(episode, steps=steps))
+    assert [e.steps for e in session.record.evaluations] == [100, 200, 300, 400]
 
 
 def test_two_good_evaluations_must_follow_each_other():
