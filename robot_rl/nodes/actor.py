@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import UInt8MultiArray
 from std_srvs.srv import Trigger
@@ -204,6 +205,7 @@ class Actor:
             self.link.finish(session.practice_steps)
         self._write_summary()
         self._say("done")
+        self.robot.events.wait_for_all_acked(Duration(seconds=1))
 
     def _play_one(self, episode: Episode) -> EpisodeResult | None:
         """Play an episode; None when it was given up and has to be played again."""

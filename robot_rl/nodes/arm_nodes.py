@@ -28,6 +28,7 @@ from robot_rl.nodes.convert import (
     time_message,
 )
 from robot_rl.nodes.messages import EpisodeRequest
+from robot_rl.nodes.messages import mode as check_mode
 from robot_rl.nodes.qos import STREAM
 
 
@@ -57,7 +58,9 @@ class RobotDriver(Node):
 
     def _on_request(self, message: String) -> None:
         try:
-            self.request = json_from(EpisodeRequest, message)
+            request = json_from(EpisodeRequest, message)
+            check_mode(request.mode)
+            self.request = request
         except CodecError as error:
             self.get_logger().error(f"episode/command ignored: {error}")
 

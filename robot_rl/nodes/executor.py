@@ -69,6 +69,17 @@ class Spinner:
         while (left := deadline - time.monotonic()) > 0:
             self.spin_once(left)
 
+    def spin_out(self, longest: float) -> None:
+        """Run the callbacks that are left, after the process was asked to end; at most `longest` [s]."""
+        deadline = time.monotonic() + longest
+        before = time.monotonic()
+        while before < deadline:
+            self.executor.spin_once(timeout_sec=LONGEST_SPIN)
+            now = time.monotonic()
+            if now - before >= LONGEST_SPIN:
+                return
+            before = now
+
     def wait(
         self,
         ready: Callable[[], bool],

@@ -70,8 +70,18 @@ class Parameters:
             if not known:
                 raise ConfigError(
                     f"unknown parameter {name!r} of node {self._node.get_name()!r}: "
-                    f"{nearest(name, self._known)}"
+                    f"{nearest(name, self._relatives(name))}"
                 )
+
+    def _relatives(self, name: str) -> list[str]:
+        """The known names of the longest section that `name` shares with any of them."""
+        section = name
+        while "." in section:
+            section = section.rpartition(".")[0]
+            found = [known for known in self._known if known.startswith(section + ".")]
+            if found:
+                return found
+        return self._known
 
 
 def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, str, bool]]:

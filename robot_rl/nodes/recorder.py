@@ -224,6 +224,8 @@ def body(stop: StopFlag) -> None:
     try:
         node.work(spinner)
     finally:
+        # What the other nodes said last may have arrived, but not been looked at yet.
+        spinner.spin_out(GRACE)
         node.drain()
         node.finish()
         spinner.close()

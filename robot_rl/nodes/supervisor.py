@@ -34,8 +34,6 @@ CRASH_WINDOW = 120.0
 """[s]."""
 
 DEFAULT_ENVIRONMENT = {
-    # UDP over the loopback leaves no files in /dev/shm, not even of a process that was killed.
-    "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",
     # One thread a process: the graph has more processes than a small machine has cores.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -89,10 +87,10 @@ class Supervisor:
         self.table = [entry for entry in table if entry.host == LOCAL]
         self.logs = logs
         self.config = config
-        self.environment = DEFAULT_ENVIRONMENT | os.environ | dict(environment or {})
+        given = os.environ | dict(environment or {})
+        transport = transport_environment(all(entry.host == LOCAL for entry in table), given)
+        self.environment = DEFAULT_ENVIRONMENT | transport | given
         self.environment[SUPERVISOR_VARIABLE] = str(os.getpid())
-        if all(entry.host == LOCAL for entry in table):
-            self.environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self.on_line = on_line
         self.processes: dict[str, Process] = {}
         self._signals = 0
@@ -213,6 +211,20 @@ class Supervisor:
                 os.killpg(process.popen.pid, signal.SIGKILL)
                 process.popen.wait()
         self._show()
+
+
+def transport_environment(one_machine: bool, given: Mapping[str, str]) -> dict[str, str]:
+    """Variables for a transport that leaves no files in /dev/shm, not even of a process that was killed.
+
+    UDP, and over the loopback alone where the whole graph is on one machine. A user who has chosen a
+    transport keeps it.
+    """
+    chosen = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE")
+    if any(name in given for name in chosen):
+        return {}
+    if one_machine:
+        return {"FASTDDS_DEFAULT_PROFILES_FILE": str(Path(__file__).with_name("loopback.xml"))}
+    return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
 
 
 def _how(status: int) -> str:

@@ -52,14 +52,16 @@ class Graph:
 
     def run(self) -> None:
         """Wait until the actor is done."""
-        self.wait(self.supervisor.poll)
+        deadline = time.monotonic() + PATIENCE
+        while not self.supervisor.poll():
+            assert time.monotonic() < deadline, f"no end; the logs say\n{self.all_logs()}"
+            time.sleep(0.02)
 
-    def wait(self, ready: Callable[[], Any], poll: bool = False) -> None:
-        """Wait until `ready()`; with `poll` processes that crash meanwhile are started again."""
+    def wait(self, ready: Callable[[], Any]) -> None:
+        """Wait until `ready()`; processes that crash meanwhile are started again."""
         deadline = time.monotonic() + PATIENCE
         while not ready():
-            if poll:
-                self.supervisor.poll()
+            self.supervisor.poll()
             assert time.monotonic() < deadline, f"nothing came; the logs say\n{self.all_logs()}"
             time.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""The graph in lockstep and the in-process loop are the same: transitions, results and weights, bit by bit."""
+"""The graph in lockstep and the in-process loop agree on transitions, results and weights, bit by bit."""
 
 from __future__ import annotations
 
