@@ -5,6 +5,7 @@ MuJoCo reads one object in one colour from an OBJ file, while the robot's files 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,8 +35,9 @@ class Part(NamedTuple):
     """(m, 3) indices of vertices."""
 
 
+@cache
 def robot_parts() -> dict[str, list[Part]]:
-    """What each link looks like."""
+    """What each link looks like; read once."""
     folder = panda_directory() / "meshes"
     files = {name: read_obj(folder / name) for name in sorted(set(_MESHES.values()))}
     parts = {link: files[name] for link, name in _MESHES.items()}

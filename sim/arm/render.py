@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes.util
 import importlib
 import os
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +112,8 @@ class Renderer:
         self._window.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        # Also at the interpreter's exit, where OSMesa would be gone before its context otherwise.
+        self._release = weakref.finalize(self, _release, self._window, self._context)
 
     def render(self) -> np.ndarray:
         """(height, width, 3) uint8 RGB picture of the arm now."""
@@ -132,11 +135,7 @@ class Renderer:
 
     def close(self) -> None:
         """Free what the graphics driver holds."""
-        if self._context is not None:
-            self._window.make_current()
-            self._context.free()
-            self._window.free()
-            self._context = None
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -255,6 +254,12 @@ def _offscreen_context(width: int, height: int) -> Any:
         if platform in ("", name) and ctypes.util.find_library(library):
             return importlib.import_module(f"mujoco.{name}").GLContext(width, height)
     raise MissingDependencyError("EGL or OSMesa", "off-screen rendering", _GRAPHICS_LIBRARIES)
+
+
+def _release(window: Any, context: Any) -> None:
+    window.make_current()
+    context.free()
+    window.free()
 
 
 def _visible_groups(mujoco: Any) -> Any:

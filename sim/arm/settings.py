@@ -60,6 +60,14 @@ class SceneConfig:
     start_yaw: float = 0.5
     """The tool's yaw at the start is uniform between minus this and this [rad]."""
 
+    def __post_init__(self) -> None:
+        if not (self.cube_side > 0.0 and self.cube_mass > 0.0):
+            raise ValueError(
+                f"cube_side and cube_mass must be more than 0, got {self.cube_side}, {self.cube_mass}"
+            )
+        if min(*self.area_size, *self.start_size, self.object_yaw, self.start_yaw) < 0.0:
+            raise ValueError("area_size, start_size, object_yaw and start_yaw must be 0 or more")
+
 
 @dataclass(frozen=True, slots=True)
 class TrackerConfig:

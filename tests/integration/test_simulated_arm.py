@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from robot_rl.control.safety import SafetyLimits
+from robot_rl.core.config import dump_yaml, load_yaml
 from robot_rl.core.errors import ConfigError, RobotFaultError
 from robot_rl.core.frames import swing_twist, tool_yaw
 from robot_rl.core.types import ArmCommand, ArmState, Episode, Mode, Pose
@@ -325,6 +327,12 @@ def test_tracker_sees_a_moving_cube_where_it_was() -> None:
     np.testing.assert_array_equal(measured.pose.position, history[measured.stamp])
 
 
+def test_settings_survive_a_file(tmp_path: Path) -> None:
+    config = ArmSimConfig(reset_motion="trajectory", scene=SceneConfig(kind="goal"))
+    dump_yaml(config, tmp_path / "arm.yaml")
+    assert load_yaml(ArmSimConfig, tmp_path / "arm.yaml") == config
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="control_period must be a multiple"):
         ArmSimConfig(control_period=0.0031)
@@ -332,5 +340,9 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         PhysicsConfig(law_steps=0)
     with pytest.raises(ValueError, match="rate must be more than 0"):
         TrackerConfig(rate=0.0)
+    with pytest.raises(ValueError, match="cube_side and cube_mass must be more than 0"):
+        SceneConfig(cube_side=-0.04)
+    with pytest.raises(ValueError, match="must be 0 or more"):
+        SceneConfig(start_yaw=-1.0)
     with pytest.raises(ConfigError, match="unknown backend 'bulet': did you mean 'pybullet'"):
         SimulatedArm(backend="bulet")  # type: ignore[arg-type]
