@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
 RUN_EXTRAS := sim,ros,learn
 DEV_EXTRAS := $(RUN_EXTRAS),dev,docs
 BENCH_EXTRAS := $(RUN_EXTRAS),bench
