@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rclpy.publisher import Publisher
 
 from robot_rl import tasks
-from robot_rl.core.errors import RobotFaultError
+from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
 from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
@@ -27,6 +27,7 @@ from robot_rl.nodes.messages import EpisodeRequest, Tick
 from robot_rl.nodes.params import Parameters
 
 if TYPE_CHECKING:
+    from sim.arm.render import Viewer
     from sim.arm.simulated_arm import SimulatedArm
 
 
@@ -39,7 +40,7 @@ class ArmProcessSettings:
     clock: Literal["lockstep", "realtime"] = "lockstep"
     """Whether the arm waits for its commands, or the world goes on."""
     viewer: bool = False
-    """Show the simulated arm in a window."""
+    """Show the simulated arm in a window, where there is a display."""
     publish_rate: float = 50.0
     """States a second on the real clock [Hz]."""
     realtime_step: float = 0.005
@@ -66,6 +67,22 @@ class ArmProcess:
         self._request = EpisodeRequest("", 0, 0, "eval")
         self._answers = -1
         self._sent: list[tuple[Publisher, Any]] = []
+        self.viewer: Viewer | None = None
+
+    def open_viewer(self) -> None:
+        """Show the arm in a window; without a display, say so and go on."""
+        from sim.arm.render import Viewer
+
+        try:
+            self.viewer = Viewer(self.arm)
+        except MissingDependencyError as error:
+            self.driver.get_logger().info(str(error))
+
+    def close(self) -> None:
+        """Close the window and release the physics."""
+        if self.viewer is not None:
+            self.viewer.close()
+        self.arm.close()
 
     def _e_stop(self) -> None:
         self.arm.safety.e_stop("emergency stop (service safety/e_stop)")
@@ -87,6 +104,8 @@ class ArmProcess:
         self._sent = [(publisher, message) for _, publisher, message in rows]
         self._sent.append((self.driver.tick, json_message(tick)))
         self.publish_again()
+        if self.viewer is not None:
+            self.viewer.show()
 
     def publish_again(self) -> None:
         """Publish the last tick once more, for a peer that has missed it."""
@@ -187,11 +206,13 @@ def body(stop: StopFlag) -> None:
     process = ArmProcess(config.make_arm(), driver, config.objects)
     spinner = Spinner(stop, *process.nodes)
     try:
+        if settings.viewer:
+            process.open_viewer()
         loop = run_lockstep if settings.clock == "lockstep" else run_realtime
         loop(process, spinner, settings)
     finally:
         spinner.close()
-        process.arm.close()
+        process.close()
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
@@ -27,6 +28,7 @@ from robot_rl.data.codec import Ack, TransitionCodec, Weights, encode_ack, encod
 from robot_rl.data.journal import Journal
 from robot_rl.data.run_directory import provenance
 from robot_rl.learn import checkpoint
+from robot_rl.learn.governor import ReplayRatioGovernor
 from robot_rl.learn.learner import Learner
 from robot_rl.nodes.convert import bytes_from, bytes_message, json_from, json_message
 from robot_rl.nodes.executor import LONGEST_SPIN, Spinner, StopFlag, run
@@ -55,6 +57,11 @@ class LearnerSettings:
     """Versions of the weights between two checkpoints, which also write the policy bundle."""
     metrics_every: int = 10
     """Versions of the weights between two messages on learner/metrics."""
+    clock: Literal["lockstep", "realtime"] = "lockstep"
+    """In lockstep the actor waits for the learner. On the real clock the learner has to keep up."""
+    debt_limit: int = 600
+    """On the real clock, practice that may wait for its updates [environment steps]; what is beyond it is
+    stored and not learned from."""
 
 
 class LearnerNode(Node):
@@ -73,6 +80,13 @@ class LearnerNode(Node):
         self.learner = Learner(self.spec, config.learner, self.settings.seed)
         self.journal = Journal(out / JOURNAL, self.spec)
         self.codec = TransitionCodec(self.spec)
+        live = self.settings.clock == "realtime"
+        self.governor = ReplayRatioGovernor(
+            config.learner.utd_ratio,
+            config.learner.block,
+            max(self.settings.debt_limit, config.learner.block) if live else sys.maxsize,
+        )
+        self._plan: deque[bool] = deque()
         self.queue: deque[Transition] = deque()
         """Journalled, but not learned from yet."""
         self.arrived: list[Transition] = []
@@ -101,11 +115,15 @@ class LearnerNode(Node):
         if (self.checkpoints / checkpoint.INDEX).exists():
             self.learner.load(self.checkpoints)
             self.learner.restore_buffer(stream)
+            self.governor.arrive(self.learner.steps % self.governor.block)  # the unfinished block
             self.saved = self.learner.version
             self.publish_weights()
         restored = self.transitions
         for transition in stream:
+            self.governor.arrive(transition.source is not Source.DEMO)
             self.fold(transition)
+            if self.learner.version > self.published:
+                self.publish_weights()
         if self.transitions:
             self.get_logger().info(
                 f"went on from version {self.saved} with {restored} transitions, and learned again from "
@@ -165,6 +183,7 @@ class LearnerNode(Node):
             self.journal.commit()
             for transition in self.arrived:
                 self._count(transition)
+                self.governor.arrive(transition.source is not Source.DEMO)
             self.queue.extend(self.arrived)
             self.arrived = []
         if self.answer_due:
@@ -173,10 +192,17 @@ class LearnerNode(Node):
             self._ack.publish(bytes_message(encode_ack(ack, self.spec)))
 
     def fold(self, transition: Transition) -> None:
-        """Learn from one transition, and publish a version that it completed."""
-        self.learner.add(transition)
-        if self.learner.version > self.published:
-            self.publish_weights()
+        """Learn from one transition, or only store it when the governor says so."""
+        practice = transition.source is not Source.DEMO
+        completes_block = practice and (self.learner.steps + 1) % self.governor.block == 0
+        self.learner.add(transition, self._next_planned() if completes_block else True)
+
+    def _next_planned(self) -> bool:
+        """Whether to learn from the block that is complete now."""
+        if not self._plan:
+            plan = self.governor.plan(capacity=1)
+            self._plan.extend([False] * plan.store + [True] * plan.learn)
+        return self._plan.popleft()
 
     def publish_weights(self) -> None:
         """Publish the newest weights; waits for them."""
@@ -192,9 +218,8 @@ class LearnerNode(Node):
             self.save()
 
     def publish_metrics(self) -> None:
-        """Publish the learner's figures, how far it is behind, and its replay ratio."""
-        figures = self.learner.metrics() | {"backlog": float(len(self.queue))}
-        figures["replay_ratio"] = figures["updates"] / max(figures["steps"], 1.0)
+        """Publish the learner's figures and how well it keeps up."""
+        figures = self.learner.metrics() | self.governor.metrics() | {"backlog": float(len(self.queue))}
         self._metrics.publish(String(data=json.dumps(figures)))
 
     def save(self) -> None:
@@ -230,7 +255,7 @@ class LearnerNode(Node):
             if self.published < self.learner.version:
                 self.publish_weights()
             elif self.queue:
-                self.learner.add(self.queue.popleft())
+                self.fold(self.queue.popleft())
             elif self.done and self.saved < self.learner.version:
                 self.publish_metrics()
                 self.save()

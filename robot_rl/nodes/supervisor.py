@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 from robot_rl.core.errors import RobotRlError
-from robot_rl.data.run_directory import RunDirectory
 from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
+from robot_rl.nodes.run import prepare
 from robot_rl.nodes.table import LOCAL, GraphOptions, NodeEntry, command, node_table
 
 POLL = 0.05
@@ -253,11 +253,10 @@ def run_graph(
         True when the session is done, False when a signal stopped it.
     """
     out = Path(options.out)
-    if resume:
-        if not (out / "provenance.json").exists():
-            raise RobotRlError(f"{out} holds no run that could be resumed")
-        directory = RunDirectory(out)
-    else:
-        directory = RunDirectory.create(out, config, options.task, options.seed)
-    supervisor = Supervisor(node_table(options), directory.logs, out / "config.yaml", environment, on_line)
-    return supervisor.run()
+    holds_run = (out / "provenance.json").exists()
+    if resume and not holds_run:
+        raise RobotRlError(f"{out} holds no run that could be resumed")
+    if holds_run and not resume:
+        raise RobotRlError(f"{out} already holds a run: choose another --out, or continue it with --resume")
+    parameters = prepare(options, config)
+    return Supervisor(node_table(options), out / "logs", parameters, environment, on_line).run()

@@ -87,7 +87,7 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
             NodeEntry(
                 "learner",
                 "robot_rl.nodes.learner",
-                stored | {"seed": options.seed},
+                timed | stored | {"seed": options.seed},
                 host=options.learner_host,
                 respawn=True,
                 nice=10 if live else 0,

@@ -1,0 +1,81 @@
+"""The graph of a task on a simulated Franka, for `ros2 launch robot_rl franka_sim.launch.py task:=...`.
+
+It starts the processes of `robot_rl.nodes.table`, as `robot-rl up` does. Give `learner_host` any name but
+"local" to leave the learner out, and start it on that machine with the same ROS_DOMAIN_ID, and with the
+config.yaml of the run directory as its parameter file:
+
+    python -m robot_rl.nodes.learner --ros-args --params-file config.yaml -p task:=TASK -p out:=runs/a
+"""
+
+# ROS's launch comes with ROS alone, and the type checker may run without it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
+import sys
+import time
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+from robot_rl import tasks
+from robot_rl.core.config import load_yaml
+from robot_rl.nodes.run import prepare
+from robot_rl.nodes.supervisor import DEFAULT_ENVIRONMENT
+from robot_rl.nodes.table import LOCAL, GraphOptions, node_table
+
+ARGUMENTS = {
+    "task": ("franka_pick_cube", "Name of the task: " + ", ".join(tasks.TASKS)),
+    "seed": ("0", "Seeds everything: scenes, person, exploration, learner"),
+    "out": ("", "Run directory; one that holds a run is gone on with. Empty: a new one below runs/"),
+    "headless": ("true", "Without a window that shows the simulated arm"),
+    "clock": ("lockstep", "lockstep: as fast as the CPU allows; realtime: with the wall clock"),
+    "learner_host": (LOCAL, "local: start the learner here; any other name: it is started there"),
+    "config": ("", "YAML file with settings of the task. Empty: its defaults"),
+}
+"""Argument: default, description."""
+
+
+def start(context: LaunchContext) -> list[Node]:
+    """One action for each process of the node table."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    task = given["task"]
+    options = GraphOptions(
+        task=task,
+        seed=int(given["seed"]),
+        out=given["out"] or str(Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        clock=given["clock"],
+        headless=given["headless"].lower() in ("true", "1"),
+        learner_host=given["learner_host"],
+    )
+    config = tasks.load(task)
+    if given["config"]:
+        config = load_yaml(type(config), Path(given["config"]), config)
+    parameters = prepare(options, config)
+    return [
+        Node(
+            executable=sys.executable,
+            arguments=["-m", entry.module],
+            parameters=[str(parameters), dict(entry.parameters)],
+            remappings=list(entry.remappings),
+            output="screen",
+            emulate_tty=True,
+            respawn=entry.respawn and not entry.leads,
+            respawn_delay=1.0,
+            additional_env=DEFAULT_ENVIRONMENT,
+            prefix=f"nice -n {entry.nice}" if entry.nice else None,
+            on_exit=Shutdown() if entry.leads or not entry.respawn else None,
+        )
+        for entry in node_table(options)
+        if entry.host == LOCAL
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])

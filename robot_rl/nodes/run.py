@@ -1,0 +1,20 @@
+"""The run directory of a graph, made ready before its processes start. Imports nothing of ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robot_rl.data.run_directory import RunDirectory
+from robot_rl.nodes.table import GraphOptions
+
+
+def prepare(options: GraphOptions, config: object) -> Path:
+    """Make the run directory `options.out`, or take the run that it holds, which the nodes go on with.
+
+    Returns:
+        The ROS parameter file with the settings: those in `config`, or of the run that is gone on with.
+    """
+    out = Path(options.out)
+    if not (out / "provenance.json").exists():
+        RunDirectory.create(out, config, options.task, options.seed)
+    return out / "config.yaml"
