@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription
 from robot_rl import tasks
 from robot_rl.core.config import load_yaml
 from robot_rl.nodes.run import prepare
