@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robot_rl.core.frames import rotate
 from robot_rl.core.protocols import Plant
 from robot_rl.core.types import Pose
 
@@ -83,6 +84,19 @@ class PlantSuite:
     def test_nothing_touched_is_no_wrench(self, ready: Plant) -> None:
         ready.apply(ZERO, 0.08)
         ready.advance(20)
+        np.testing.assert_array_equal(ready.read().wrench, np.zeros(6))
+
+    def test_a_contact_is_felt_until_the_next_reset(self, ready: Plant) -> None:
+        # The cube overlaps a finger of the open gripper.
+        tcp = ready.read()
+        inside = tcp.position + rotate(tcp.quaternion, np.array([0.0, 0.035, 0.0]))
+        ready.place({"cube": Pose(inside, tcp.quaternion.copy())})
+        ready.apply(ZERO, 0.08)
+        ready.advance(4)
+        assert np.linalg.norm(ready.read().wrench) > 0.1
+        ready.reset(Q, 0.08, {"cube": CUBE})
+        np.testing.assert_array_equal(ready.read().wrench, np.zeros(6))
+        ready.advance(2)
         np.testing.assert_array_equal(ready.read().wrench, np.zeros(6))
 
     def test_gripper_follows_its_command(self, ready: Plant) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from robot_rl.control.impedance import ImpedanceGains
 from robot_rl.control.safety import SafetyLimits
 from robot_rl.core.config import dump_yaml, load_yaml
 from robot_rl.core.errors import ConfigError, RobotFaultError
 from robot_rl.core.frames import swing_twist, tool_yaw
+from robot_rl.core.protocols import Plant, PlantState
 from robot_rl.core.types import ArmCommand, ArmState, Episode, Mode, Pose
 from sim.arm import kinematics
 from sim.arm.scene import draw_scene, home, tool_down
@@ -194,6 +197,52 @@ def test_a_collision_is_a_fault_that_clears_when_the_force_is_gone(arm: Simulate
     # Holding where it touched, it presses no more.
     weak.clear_fault()
     assert go(weak, (x, y, 0.2), 0.0, True, 10).tcp.position[2] > 0.19
+
+
+def test_a_fault_forgets_the_way_that_was_still_to_go() -> None:
+    # A slow arm far behind its filtered target.
+    gains = ImpedanceGains(
+        clip_negative=(0.005,) * 3 + (0.05,) * 3, clip_positive=(0.005,) * 3 + (0.05,) * 3, filter_time=0.3
+    )
+    arm = SimulatedArm(ArmSimConfig(gains=gains))
+    arm.reset(episode(0))
+    before = go(arm, (0.6, 0.3, 0.25), 0.0, False, 8)
+    assert np.linalg.norm(before.target.position - before.tcp.position) > 0.1
+    arm.safety.e_stop()
+    arm.advance(1.0)
+    assert np.linalg.norm(arm.state().tcp.position - before.tcp.position) < 0.005
+
+
+class BrokenSensor:
+    """A plant whose arm loses its pose measurement; it keeps the torques that it is told."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self.torques: list[np.ndarray] = []
+
+    def read(self) -> PlantState:
+        state = self._plant.read()
+        state.quaternion[:] = np.nan
+        return state
+
+    def apply(self, torque: np.ndarray, gripper_width: float) -> None:
+        self.torques.append(torque)
+        self._plant.apply(torque, gripper_width)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plant, name)
+
+
+def test_a_blind_arm_gets_no_torque() -> None:
+    arm = SimulatedArm()
+    state = arm.reset(episode(0))
+    broken = BrokenSensor(arm.plant)
+    arm.plant = cast(Plant, broken)
+    with pytest.raises(RobotFaultError, match="the measured pose is not finite"):
+        arm.step(ArmCommand(state.stamp, state.target, False))
+    np.testing.assert_array_equal(broken.torques, np.zeros((50, 7)))
+    with pytest.raises(RobotFaultError, match="the measured pose is not finite"):
+        arm.clear_fault()
 
 
 def test_without_commands_the_arm_stops() -> None:

@@ -166,6 +166,15 @@ def test_target_follows_the_goal_with_its_time_constant_at_any_period() -> None:
         assert math.hypot(*memory.quaternion) == pytest.approx(1.0, abs=1e-12)
 
 
+def test_a_quaternion_and_its_negative_are_the_same_goal() -> None:
+    arm = Arm()
+    goal = moved(arm, (0, 0, 0), (0, 0, 0.05))
+    same = Pose(goal.position, -goal.quaternion)
+    for ticks in (1, 5, 50):
+        torque, _ = settle(ImpedanceGains(), arm, goal, ticks)
+        np.testing.assert_allclose(settle(ImpedanceGains(), arm, same, ticks)[0], torque, atol=1e-12)
+
+
 def test_integral_grows_to_its_bound_and_starts_again_with_a_new_goal() -> None:
     arm = Arm()
     gains = replace(RIGID, integral=(100.0,) * 6, integral_clip=(0.001,) * 6)

@@ -148,13 +148,17 @@ def test_a_usual_step_is_not_slowed_even_if_a_little_early() -> None:
 
 
 def test_fast_commands_are_not_faster_than_slow_ones() -> None:
-    safety = supervisor()
+    slow = replace(LIMITS, angular_speed=0.5)
+    safety = supervisor(slow)
+    wish = multiply(yaw_quaternion(0.9), DOWN_QUATERNION)
     for i in range(1, 101):
         now = i * 10 * MS
         safety.monitor(Arm(), now, now)
-        safety.accept(command((0.68, 0.3, 0.2), stamp=now), now)
+        safety.accept(command((0.68, 0.3, 0.2), wish, stamp=now), now)
         moved = float(np.linalg.norm(safety.target.position - [0.5, 0.0, 0.2]))
-        assert moved <= LIMITS.linear_speed * (i * 0.01 + LIMITS.control_period) + 1e-9
+        assert moved <= slow.linear_speed * (i * 0.01 + slow.control_period) + 1e-9
+        assert tool_yaw(safety.target.quaternion) <= 0.5 * (i * 0.01 + slow.control_period) + 1e-9
+    assert tool_yaw(safety.target.quaternion) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,7 @@ VIOLATIONS = [
     (Arm(wrench=np.array([80.0, 80.0, 80.0, 0, 0, 0])), "external force 139 N, allowed 120 N"),
     (Arm(wrench=np.array([0, 0, 0, 0, 31.0, 0])), r"external torque 31\.0 Nm, allowed 30\.0 Nm"),
     (Arm(wrench=np.array([0, 0, float("nan"), 0, 0, 0])), "external force nan N"),
+    (Arm(wrench=np.array([0, 0, 0, 0, 0, float("nan")])), "external torque nan Nm"),
     (Arm(q=np.full(7, float("nan"))), "joint 1 at nan rad"),
     (Arm(dq=np.full(7, float("nan"))), "joint 1 moves at nan rad/s"),
     (Arm(position=np.full(3, float("nan"))), "the measured pose is not finite"),
@@ -203,11 +208,13 @@ def test_a_violation_latches_until_it_is_gone_and_cleared(state: Arm, reason: st
     with pytest.raises(RobotFaultError, match=reason):
         safety.clear_fault(state, 4 * MS, 4 * MS)
     assert safety.fault == first
-    safety.clear_fault(Arm(), 6 * MS, 6 * MS)
+    pushed = Arm(position=np.array([0.45, 0.05, 0.25]))
+    safety.clear_fault(pushed, 6 * MS, 6 * MS)
     assert safety.fault == ""
     assert safety.holding
-    np.testing.assert_array_equal(safety.target.position, Arm().position)
-    assert safety.accept(command((0.51, 0.0, 0.2), stamp=6 * MS), 6 * MS)
+    np.testing.assert_array_equal(safety.target.position, pushed.position)
+    assert not safety.accept(command((0.46, 0.05, 0.25), stamp=5 * MS), 6 * MS)
+    assert safety.accept(command((0.46, 0.05, 0.25), stamp=6 * MS), 6 * MS)
 
 
 def test_a_pose_that_is_not_finite_is_never_held() -> None:
@@ -222,7 +229,10 @@ def test_the_first_fault_is_the_one_that_is_told() -> None:
     safety.e_stop("the person pressed the button")
     safety.monitor(Arm(dq=np.full(7, 9.0)), 2 * MS, 2 * MS)
     safety.accept(command((float("nan"), 0.0, 0.2)), 2 * MS)
+    holds = safety.holds
+    safety.e_stop("somebody pressed it again")
     assert safety.fault == "the person pressed the button"
+    assert safety.holds == holds
 
 
 def test_e_stop_holds_at_once() -> None:
