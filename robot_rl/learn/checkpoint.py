@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ def write(directory: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str,
             old.unlink()
 
 
-def read(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of the checkpoint in `directory`; `CheckpointError` when anything is amiss."""
+def read(directory: Path, required: Iterable[str] = ()) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of the checkpoint in `directory`; `CheckpointError` when anything is amiss.
+
+    `required` names the facts that must be there.
+    """
     path = directory / INDEX
     try:
         facts = json.loads(path.read_bytes())
@@ -59,11 +62,11 @@ def read(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         found = facts.get("format") if isinstance(facts, dict) else facts
         raise CheckpointError(f"{path} has format {found!r}; this version reads format {FORMAT}")
+    if missing := [key for key in ("arrays", "sha256", *required) if key not in facts]:
+        raise CheckpointError(f"{path} lacks the keys {missing}")
+    file, digest = directory / facts.pop("arrays"), facts.pop("sha256")
     try:
-        file, digest = directory / facts.pop("arrays"), facts.pop("sha256")
         data = file.read_bytes()
-    except KeyError as error:
-        raise CheckpointError(f"{path} lacks the key {error}") from None
     except OSError as error:
         raise CheckpointError(
             f"{error.filename} of the checkpoint cannot be read: {error.strerror}"

@@ -15,11 +15,11 @@ from typing import Any
 
 import jax
 
-CPU_OPTIONS: dict[str, bool | int | str] = {
+CPU_OPTIONS: dict[str, bool | str] = {
     "xla_cpu_multi_thread_eigen": False,
     # Without the fusions of the YNNPACK library, which are slower for this mix of products and sums.
     "xla_cpu_experimental_ynn_fusion_type": "",
-    "xla_cpu_prefer_vector_width": 512,
+    "xla_cpu_prefer_vector_width": "512",
 }
 """What makes the update program fastest; `benchmarks/learner.py` measures it."""
 
@@ -34,7 +34,7 @@ def use_one_thread() -> None:
 
 
 @functools.cache
-def cpu_options() -> dict[str, bool | int | str]:
+def cpu_options() -> dict[str, bool | str]:
     """Those of `CPU_OPTIONS` that the installed XLA knows; names of experimental ones come and go."""
     known = {}
     for name, value in CPU_OPTIONS.items():

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from robot_rl.core.config import to_dict
-from robot_rl.core.errors import CheckpointError, InvalidActionError, nearest
+from robot_rl.core.errors import CheckpointError, InvalidActionError, SpecError, nearest
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Key, Source, Transition
 from robot_rl.learn import agent as agents
@@ -22,6 +23,14 @@ from robot_rl.learn.bc import make_pretrain
 from robot_rl.learn.compile import Program, is_ready, use_disk_cache, use_one_thread
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.learn.update import make_insert, make_update
+
+FACTS = ("spec", "config", "seed", "received", "last_key")
+"""What a checkpoint says beside its arrays; the other counters follow when the rings are refilled."""
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """Name of a leaf of the agent in a checkpoint, such as `critic.layers.0.weight`."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 class Learner:
@@ -59,6 +68,7 @@ class Learner:
         self._demos: list[np.ndarray] = []
         self._block: list[tuple[np.ndarray, bool]] = []
         self._restore_to = 0
+        self._restore_key: Key | None = None
 
     @property
     def version(self) -> int:
@@ -76,9 +86,9 @@ class Learner:
         With `learn` False a block that becomes full is stored without an update: a governor's way to shed
         load that the machine cannot carry.
         """
-        if self.received < self._restore_to:
+        if self.restoring:
             raise CheckpointError(
-                f"the checkpoint holds {self._restore_to} transitions, but the buffers only {self.received}: "
+                f"the checkpoint holds {self._restore_to} transitions, but the rings only {self.received}: "
                 "call restore_buffer with the journal first"
             )
         self._fold(transition, learn)
@@ -157,14 +167,12 @@ class Learner:
     def save(self, directory: Path) -> None:
         """Write a checkpoint: all but the rings, which the journal refills."""
         leaves = jax.tree_util.tree_leaves_with_path(self._agent)
-        arrays = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+        arrays = {_name(path): np.asarray(leaf) for path, leaf in leaves}
         facts = {
             "spec": self.spec.to_json(),
             "config": to_dict(self.config),
             "seed": self.seed,
             "received": self.received,
-            "steps": self.steps,
-            "version": self._version,
             "last_key": None if self.last_key is None else list(self.last_key),
         }
         checkpoint.write(directory, arrays, facts)
@@ -173,8 +181,11 @@ class Learner:
         """Take the agent of a checkpoint into this new learner; `restore_buffer` must follow."""
         if self.received:
             raise CheckpointError("load a checkpoint into a new learner, before its first transition")
-        arrays, facts = checkpoint.read(directory)
-        self.spec.check_same(EnvSpec.from_json(facts["spec"]), "the task", f"the checkpoint {directory}")
+        arrays, facts = checkpoint.read(directory, FACTS)
+        try:
+            self.spec.check_same(EnvSpec.from_json(facts["spec"]), "the task", f"the checkpoint {directory}")
+        except SpecError as error:
+            raise CheckpointError(str(error)) from None
         ours, theirs = to_dict(self.config), facts["config"]
         for name in {**ours, **theirs}:
             if ours.get(name) != theirs.get(name):
@@ -185,7 +196,7 @@ class Learner:
         paths, tree = jax.tree_util.tree_flatten_with_path(self._agent)
         leaves = []
         for path, leaf in paths:
-            name = jax.tree_util.keystr(path)
+            name = _name(path)
             array = arrays.get(name)
             if array is None or array.shape != leaf.shape or array.dtype != leaf.dtype:
                 raise CheckpointError(f"{directory} has no fitting array {name}: {nearest(name, arrays)}")
@@ -193,25 +204,33 @@ class Learner:
         self._agent = jax.tree_util.tree_unflatten(tree, leaves)
         self.seed = facts["seed"]
         self._restore_to = facts["received"]
-        self.last_key = None if facts["last_key"] is None else Key(*facts["last_key"])
+        self._restore_key = None if facts["last_key"] is None else Key(*facts["last_key"])
+
+    @property
+    def restoring(self) -> bool:
+        """Whether transitions that the loaded checkpoint holds are still missing from the rings."""
+        return self.received < self._restore_to
 
     def restore_buffer(self, transitions: Iterable[Transition]) -> None:
         """Refill the rings after `load` with the journal's transitions, learning nothing.
 
         Takes exactly the transitions that the checkpoint holds, from the first on; give the rest to `add`.
         """
-        end = self.last_key
         stream = iter(transitions)
-        while self.received < self._restore_to:
+        while self.restoring:
             transition = next(stream, None)
             if transition is None:
                 raise CheckpointError(
                     f"the journal ends after {self.received} transitions; "
                     f"the checkpoint holds {self._restore_to}"
                 )
-            self._fold(transition, learn=False)
-        if self.last_key != end:
+            self.restore(transition)
+
+    def restore(self, transition: Transition) -> None:
+        """Put one transition that the loaded checkpoint holds back into the rings."""
+        self._fold(transition, learn=False)
+        if not self.restoring and self.last_key != self._restore_key:
             raise CheckpointError(
-                f"the journal is not the checkpoint's: transition {self._restore_to} is {self.last_key}, "
-                f"not {end}"
+                f"the journal is not the checkpoint's: transition {self.received} is {self.last_key}, "
+                f"not {self._restore_key}"
             )

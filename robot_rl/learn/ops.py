@@ -79,7 +79,9 @@ def _norm_relu_forward(x: jax.Array, scale: jax.Array, offset: jax.Array) -> tup
     mean = _row_sums(x, jnp.full_like(scale, 1.0 / x.shape[-1]))
     variance = jnp.maximum(_mean_square(x) - jnp.square(mean), 0.0)
     inverse = jax.lax.rsqrt(variance + NORM_EPSILON)
-    y = jnp.maximum((x - mean) * inverse * scale[..., None, :] + offset[..., None, :], 0.0)
+    affine = (x - mean) * inverse * scale[..., None, :] + offset[..., None, :]
+    # Not `maximum`: XLA would compute that again inside each of its users, strided in the transposing one.
+    y = jnp.where(affine > 0.0, affine, 0.0)
     return y, (x, mean, inverse, scale, y)
 
 
