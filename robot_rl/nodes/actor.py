@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -130,6 +131,8 @@ class Actor:
         self.results = out / "results.jsonl"
         self.began = time.monotonic()
         self.final_began: float | None = None
+        self.phase_seconds: Counter[str] = Counter()
+        """Wall time of each phase in this run [s]."""
         self.lockstep = settings.clock == "lockstep"
         self.session = self._restored_session()
 
@@ -188,10 +191,13 @@ class Actor:
         session = self.session
         if self.link is not None:
             self.link.start(session.practice_steps)
-        phase = ""
+        phase, since = "", time.monotonic()
         while (episode := session.next_episode()) is not None:
             if session.phase != phase:
-                phase = session.phase
+                now = time.monotonic()
+                if phase:
+                    self.phase_seconds[phase] += now - since
+                phase, since = session.phase, now
                 if phase == "final evaluation":
                     self.final_began = time.monotonic()
                 self._say(phase)
@@ -201,6 +207,7 @@ class Actor:
             session.add(result)
             append_result(self.results, phase, result)
             self._log_episode(phase, result)
+        self.phase_seconds[phase] += time.monotonic() - since
         if self.link is not None:
             self.link.finish(session.practice_steps)
         self._write_summary()
@@ -298,7 +305,9 @@ class Actor:
         summary = summarise(
             self.settings.task, self.session, updates, end - self.began, train_end - self.began
         )
+        summary |= {"phase_s": {name: round(s, 2) for name, s in self.phase_seconds.items() if name}}
         summary |= {"versions": versions(), "clock": self.settings.clock, "actor_runs": self.run + 1}
+        summary["transitions"] = self.runner.sequence
         if self.robot.rate is not None:
             summary["realtime"] = self.robot.timing()
         self.directory.write_summary(summary)

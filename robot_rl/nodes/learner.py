@@ -35,9 +35,7 @@ from robot_rl.nodes.executor import LONGEST_SPIN, Spinner, StopFlag, run
 from robot_rl.nodes.messages import LearnerState, SessionState
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import LATCHED, TRANSITIONS, WEIGHTS
-
-JOURNAL = "journal.rrlj"
-"""Name of the journal in the run directory."""
+from robot_rl.nodes.run import JOURNAL
 
 POLL = 0.002
 """How often a running update is asked whether it is done [s]."""

@@ -7,6 +7,9 @@ from pathlib import Path
 from robot_rl.data.run_directory import RunDirectory
 from robot_rl.nodes.table import GraphOptions
 
+JOURNAL = "journal.rrlj"
+"""Name of the learner's journal in the run directory."""
+
 
 def prepare(options: GraphOptions, config: object) -> Path:
     """Make the run directory `options.out`, or take the run that it holds, which the nodes go on with.

@@ -32,10 +32,10 @@ from robot_rl.data.journal import read_journal
 from robot_rl.env.session import Session
 from robot_rl.nodes import convert
 from robot_rl.nodes.exit_status import USER_ERROR
-from robot_rl.nodes.learner import JOURNAL
 from robot_rl.nodes.messages import EpisodeRequest, SafetyState, Tick
 from robot_rl.nodes.qos import STREAM, TRANSITIONS, WEIGHTS
 from robot_rl.nodes.results_file import read_results
+from robot_rl.nodes.run import JOURNAL
 from robot_rl.nodes.supervisor import GraphError
 from tests.ros.graphs import PATIENCE, Graph, reach, running
 

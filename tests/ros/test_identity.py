@@ -17,8 +17,8 @@ from robot_rl.data.episode_log import TRANSITIONS_TOPIC, read, read_info
 from robot_rl.data.journal import read_journal
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import Session
-from robot_rl.nodes.learner import JOURNAL
 from robot_rl.nodes.results_file import read_results
+from robot_rl.nodes.run import JOURNAL
 from robot_rl.tasks.arm import ArmTaskConfig
 from tests.ros.graphs import reach, running
 from tests.unit.data_samples import assert_same
