@@ -4,6 +4,7 @@ Names of the arrays, shared by learner, bundle and exports (all float32):
 
     layers.N.weight (in, out), layers.N.bias (out,)     dense layers, ReLU between them; the last one gives
                                                         mean and log standard deviation side by side
+    std.max (1,)                                        largest standard deviation, before the tanh
     gripper.layers.N.weight / .bias / .scale / .offset  optional Q-function of a discrete gripper over close,
                                                         keep, open (-1, 0, +1), layer-normalised
 
@@ -20,8 +21,10 @@ import numpy as np
 from robot_rl.core.errors import PolicyError
 from robot_rl.core.spec import EnvSpec, Observation
 
-LOG_STD_BOUNDS = (-5.0, 2.0)
-"""Bounds of the log standard deviation before the tanh."""
+MIN_LOG_STD = -5.0
+"""Least log standard deviation before the tanh."""
+MAX_STD = "std.max"
+"""Name of the array that holds the largest standard deviation."""
 NORM_EPSILON = 1e-6
 """Added to the variance in layer normalisation."""
 GRIPPER_PREFIX = "gripper."
@@ -53,6 +56,7 @@ class GaussianPolicy:
         for first in ("layers.0.weight", f"{GRIPPER_PREFIX}layers.0.weight"):
             if first in arrays:
                 arrays[first] /= scale[:, None]
+        self._max_log_std = np.log(arrays[MAX_STD][0])
         self._layers: list[Layer] = [
             (arrays[f"layers.{n}.weight"], arrays[f"layers.{n}.bias"]) for n in range(layer_count(arrays))
         ]
@@ -81,7 +85,7 @@ class GaussianPolicy:
         x += bias
         action = x[: self._dimension]
         if rng is not None:
-            log_std = np.clip(x[self._dimension :], *LOG_STD_BOUNDS)
+            log_std = np.clip(x[self._dimension :], MIN_LOG_STD, self._max_log_std)
             action = action + np.exp(log_std) * rng.standard_normal(self._dimension, np.float32)
         action = np.tanh(action)
         if not self._gripper:
@@ -106,7 +110,9 @@ def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
     """Raise `PolicyError` unless the arrays make a network from this observation to this action."""
     gripper_layers = layer_count(weights, GRIPPER_PREFIX)
     outputs = {"": 2 * (spec.action.size - bool(gripper_layers)), GRIPPER_PREFIX: len(GRIPPER_CHOICES)}
-    known: set[str] = set()
+    known = {MAX_STD}
+    if weights.get(MAX_STD, np.zeros(0)).shape != (1,) or not weights[MAX_STD][0] > 0:
+        raise PolicyError(f"the weights hold no positive {MAX_STD} of shape (1,)")
     for prefix in ("", GRIPPER_PREFIX) if gripper_layers else ("",):
         width = spec.observation.vector_size
         count = layer_count(weights, prefix)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from policies.gaussian_policy import MAX_STD
 from robot_rl.core.errors import SpecError
 from robot_rl.core.spec import EnvSpec
 from robot_rl.learn import adam, networks
@@ -103,8 +104,9 @@ def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
     )
 
 
-def actor_arrays(agent: Agent) -> dict[str, np.ndarray]:
+def actor_arrays(agent: Agent, config: LearnerConfig) -> dict[str, np.ndarray]:
     """What a policy needs at run time, under the names of `policies.gaussian_policy`."""
     arrays = {name: np.asarray(array) for name, array in agent.actor.items()}
+    arrays[MAX_STD] = np.array([config.max_std], np.float32)
     arrays |= {f"gripper.{name}": np.asarray(array) for name, array in agent.gripper.items()}
     return arrays

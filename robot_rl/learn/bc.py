@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from robot_rl.learn import adam, networks, replay
 from robot_rl.learn.agent import Agent, Shape
@@ -17,14 +19,17 @@ from robot_rl.learn.update import Metrics, cloning_loss, gripper_class, margin_l
 def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agent, Metrics]]:
     """The function pretrain(agent, replay): `config.bc_steps` steps of Adam in one scan.
 
-    The loss is |tanh(mean(s)) - a|^2 over demonstrations, and for a discrete gripper the DQfD margin.
+    The loss is |tanh(mean(s)) - a|^2 over demonstrations, and for a discrete gripper the DQfD margin. A
+    further term keeps the standard deviation at `config.initial_std`: it shares its layers with the mean,
+    and would drift to where sampled actions miss what the mean hits.
     """
     rings = Rings(config.capacity, config.demo_capacity)
 
     def loss(networks_: tuple[Params, Params], batch: replay.Batch) -> jax.Array:
         actor, gripper = networks_
-        mean, _ = networks.actor(actor, batch.observation)
+        mean, log_std = networks.actor(actor, batch.observation, config.max_std)
         value = cloning_loss(mean, batch.action[..., : shape.continuous]).mean()
+        value = value + jnp.square(log_std - math.log(config.initial_std)).mean()
         if shape.discrete_gripper:
             q = networks.mlp(gripper, batch.observation)
             executed = gripper_class(batch.action[..., -1])

@@ -150,7 +150,7 @@ class Learner:
 
     def weights(self) -> dict[str, np.ndarray]:
         """The actor's arrays, under the names of `policies.gaussian_policy`; waits for them."""
-        return agents.actor_arrays(self._agent)
+        return agents.actor_arrays(self._agent, self.config)
 
     def metrics(self) -> dict[str, float]:
         """Figures of the last update and counters; waits for them."""

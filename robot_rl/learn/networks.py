@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from policies.gaussian_policy import LOG_STD_BOUNDS
+from policies.gaussian_policy import MIN_LOG_STD
 from robot_rl.learn import ops
 
 Params = dict[str, jax.Array]
@@ -58,10 +58,10 @@ def mlp(params: Params, x: jax.Array) -> jax.Array:
     return x
 
 
-def actor(params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and log standard deviation of the Gaussian before the tanh."""
+def actor(params: Params, observation: jax.Array, max_std: float) -> tuple[jax.Array, jax.Array]:
+    """Mean and log standard deviation, up to that of `max_std`, of the Gaussian before the tanh."""
     mean, log_std = jnp.split(mlp(params, observation), 2, axis=-1)
-    return mean, jnp.clip(log_std, *LOG_STD_BOUNDS)
+    return mean, jnp.clip(log_std, MIN_LOG_STD, math.log(max_std))
 
 
 def init_actor(key: jax.Array, sizes: Sequence[int], std: float) -> Params:

@@ -54,6 +54,9 @@ class LearnerConfig:
     """Whether the TD target holds the entropy of the next action."""
     initial_std: float = 0.2
     """Standard deviation of a new actor, before the tanh."""
+    max_std: float = 7.0
+    """Largest standard deviation of the actor, before the tanh. The entropy target is a sum over the action:
+    where one element saturates, the others would make up for it with noise that no grasp survives."""
 
     demonstrations: int = 5
     """Demonstration episodes to wait for before cloning and learning start."""
@@ -100,7 +103,7 @@ class LearnerConfig:
         ):
             value = getattr(self, name)
             require(value >= 0, f"{name} must not be negative, not {value}")
-        for name in ("learning_rate", "initial_temperature", "initial_std"):
+        for name in ("learning_rate", "initial_temperature", "initial_std", "max_std"):
             value = getattr(self, name)
             require(value > 0, f"{name} must be positive, not {value}")
         for name in ("demo_fraction", "discount", "tau"):

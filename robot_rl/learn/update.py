@@ -39,7 +39,7 @@ def td_target(
     agent: Agent, shape: Shape, config: LearnerConfig, batch: Batch, noise: jax.Array, order: jax.Array
 ) -> jax.Array:
     """Y (batch,) of the module's first equation; `order` is a random permutation of the critics."""
-    mean, log_std = networks.actor(agent.actor, batch.next_observation)
+    mean, log_std = networks.actor(agent.actor, batch.next_observation, config.max_std)
     action, log_probability = networks.squash(mean, log_std, noise)
     target = agent.target
     if 0 < config.critic_subset < config.critics:
@@ -147,7 +147,7 @@ def actor_step(
         return q.mean(0) if config.actor_value == "mean" else q.min(0)
 
     def loss(actor: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        mean, log_std = networks.actor(actor, batch.observation)
+        mean, log_std = networks.actor(actor, batch.observation, config.max_std)
         action, log_probability = networks.squash(mean, log_std, noise)
         value = (temperature * log_probability - critics(batch.observation, action)).mean()
         clone = jnp.float32(0.0)

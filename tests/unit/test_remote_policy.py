@@ -21,6 +21,7 @@ def weights(version):
     arrays = {
         "layers.0.weight": rng.normal(size=(inputs, outputs)).astype(np.float32),
         "layers.0.bias": np.zeros(outputs, np.float32),
+        "std.max": np.ones(1, np.float32),
     }
     return Weights(version, arrays)
 
