@@ -8,18 +8,15 @@ taking turns; it does not flush before its end, and so keeps nothing of a killed
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import report
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
@@ -198,7 +195,7 @@ CASES: dict[str, tuple[Turn, float | None, Turn | None]] = {
 """Name to our turn, the target [us] and the peer's turn."""
 
 
-def measure(rounds: int, count: int) -> list[dict[str, Any]]:
+def measure(rounds: int, count: int) -> list[report.Result]:
     """Medians over the rounds, in which all cases take turns."""
     ours: dict[str, list[float]] = {name: [] for name in CASES}
     peers: dict[str, list[float]] = {name: [] for name in CASES}
@@ -212,39 +209,23 @@ def measure(rounds: int, count: int) -> list[dict[str, Any]]:
         value = statistics.median(ours[name])
         peer_value = statistics.median(peers[name]) if peer is not None else None
         results.append(
-            {
-                "metric": name,
-                "value": round(value, 2),
-                "unit": "us",
-                "better": "lower",
-                "target": target,
-                "met": value <= target if target is not None else None,
-                "peer": "rosbags" if peer is not None else None,
-                "peer_value": round(peer_value, 2) if peer_value is not None else None,
-                "ratio": round(peer_value / value, 2) if peer_value is not None else None,
-            }
+            report.result(
+                name,
+                round(value, 2),
+                "us",
+                "lower",
+                target,
+                "rosbags" if peer_value is not None else None,
+                round(peer_value, 2) if peer_value is not None else None,
+            )
         )
     return results
 
 
-def main() -> int:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
-    parser.add_argument("--quick", action="store_true", help="a sanity run")
-    arguments = parser.parse_args()
-    results = measure(3 if arguments.quick else 9, 500 if arguments.quick else 3000)
-    if arguments.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        print(json.dumps({"benchmark": "data", "machine": machine, "results": results}))
-    else:
-        for row in results:
-            peer = f"   {row['peer']}: {row['peer_value']} us" if row["peer"] else ""
-            target = f"   (at most {row['target']:g} us)" if row["target"] else ""
-            print(f"{row['metric']:24} {row['value']:8.2f} us{target}{peer}")
-    return 1 if arguments.check and any(row["met"] is False for row in results) else 0
+def run(arguments: argparse.Namespace) -> list[report.Result]:
+    """Measure for as long as was asked for."""
+    return measure(3, 500) if arguments.quick else measure(9, 3000)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.main("data", __doc__, run))

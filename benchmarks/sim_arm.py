@@ -9,16 +9,13 @@ motion. The engines take turns; figures are medians over rounds, in CPU time of 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+import report
 
 from robot_rl.control.impedance import ImpedanceGains, ImpedanceLaw
 from robot_rl.core.frames import swing_twist
@@ -59,7 +56,7 @@ def per_call(call: Callable[[], object], count: int) -> float:
     return 1e6 * (time.process_time() - began) / count
 
 
-def measure(rounds: int, episodes: int, calls: int) -> list[dict[str, Any]]:
+def measure(rounds: int, episodes: int, calls: int) -> list[report.Result]:
     """Medians over the rounds, in which all cases take turns."""
     backends: tuple[Backend, ...] = ("mujoco", "pybullet")
     arms = {backend: SimulatedArm(backend=backend) for backend in backends}
@@ -84,54 +81,28 @@ def measure(rounds: int, episodes: int, calls: int) -> list[dict[str, Any]]:
     for arm in arms.values():
         arm.close()
     value = {name: statistics.median(figures) for name, figures in turns.items()}
+    steps = round(value["mujoco"], 1)
     return [
-        _row("environment steps", value["mujoco"], "1/CPU-s", 400.0, value["pybullet"]),
-        _row("control law, one tick", value["law"], "us", 20.0),
-        _row("safety monitor, one tick", value["monitor"], "us"),
-        _row("read the plant, one tick", value["read"], "us"),
-        _row("physics step", value["physics"], "us"),
-        _row("reset", value["reset"], "us"),
+        report.result(
+            "environment steps, MuJoCo",
+            steps,
+            "1/CPU-s",
+            target=400.0,
+            peer="PyBullet backend",
+            peer_value=round(value["pybullet"], 1),
+        ),
+        report.result("control law, one tick", round(value["law"], 2), "us", "lower", 20.0),
+        report.result("safety monitor, one tick", round(value["monitor"], 2), "us", "lower"),
+        report.result("read the plant, one tick", round(value["read"], 2), "us", "lower"),
+        report.result("physics step", round(value["physics"], 2), "us", "lower"),
+        report.result("reset", round(value["reset"], 2), "us", "lower"),
     ]
 
 
-def _row(
-    metric: str, value: float, unit: str, target: float | None = None, peer_value: float | None = None
-) -> dict[str, Any]:
-    higher = unit == "1/CPU-s"
-    met = None if target is None else value >= target if higher else value <= target
-    return {
-        "metric": metric,
-        "value": round(value, 2),
-        "unit": unit,
-        "better": "higher" if higher else "lower",
-        "target": target,
-        "met": met,
-        "peer": "PyBullet" if peer_value is not None else None,
-        "peer_value": round(peer_value, 2) if peer_value is not None else None,
-        "ratio": round(value / peer_value, 2) if peer_value is not None else None,
-    }
-
-
-def main() -> int:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
-    parser.add_argument("--quick", action="store_true", help="a sanity run")
-    arguments = parser.parse_args()
-    rounds, episodes, calls = (3, 10, 1000) if arguments.quick else (9, 40, 10_000)
-    results = measure(rounds, episodes, calls)
-    if arguments.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        print(json.dumps({"benchmark": "sim_arm", "machine": machine, "results": results}))
-    else:
-        for row in results:
-            bound = "at least" if row["better"] == "higher" else "at most"
-            target = f"   ({bound} {row['target']:g})" if row["target"] else ""
-            peer = f"   {row['peer']}: {row['peer_value']:g}" if row["peer"] else ""
-            print(f"{row['metric']:26} {row['value']:9.2f} {row['unit']}{target}{peer}")
-    return 1 if arguments.check and any(row["met"] is False for row in results) else 0
+def run(arguments: argparse.Namespace) -> list[report.Result]:
+    """Measure for as long as was asked for."""
+    return measure(3, 10, 1000) if arguments.quick else measure(9, 40, 10_000)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.main("sim_arm", __doc__, run))
