@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from policies.scripted import HoldStill, RandomPolicy
 from robot_rl.core.config import replace
 from robot_rl.core.errors import InvalidActionError, StaleStateError
-from robot_rl.core.types import Episode, Mode, Source, Transition
+from robot_rl.core.types import Episode, EpisodeResult, Mode, Source, Transition
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.tasks import load
 from robot_rl.tasks.registration import NAMES
@@ -70,7 +70,7 @@ def test_bad_actions_stop_at_the_environment():
     env.close()
 
 
-def run_episode(mode: Mode, seed: int, **changes) -> tuple[list[Transition], object]:
+def run_episode(mode: Mode, seed: int, **changes) -> tuple[list[Transition], EpisodeResult]:
     config = replace(load("franka_pick_cube"), changes)
     env, arm = config.simulate()
     seen: list[Transition] = []

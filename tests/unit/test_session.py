@@ -51,10 +51,8 @@ def test_course_of_a_training_that_stops_early():
 
 def test_practice_goes_on_until_the_policy_is_faster_than_the_demonstrations():
     session = Session(replace(CONFIG, good_length=0.6), seed=1, demonstrations=1)
-    lengths = []
     while (episode := session.next_episode()) is not None:
         steps = 20 if session.phase != "evaluation" or session.practice_steps < 300 else 12
-        lengths.append(steps)
         session.add(result(episode, steps=steps))
     assert [e.steps for e in session.record.evaluations] == [100, 200, 300, 400]
 
