@@ -35,10 +35,15 @@ def gripper_class(action: jax.Array) -> jax.Array:
     return 1 + (action > 0.5).astype(jnp.int32) - (action < -0.5).astype(jnp.int32)
 
 
+def random_orders(key: jax.Array, shape: tuple[int, ...], critics: int) -> jax.Array:
+    """Random permutations (*shape, critics): their first entries are subsets without replacement."""
+    return jax.random.bits(key, (*shape, critics)).argsort(-1)
+
+
 def td_target(
     agent: Agent, shape: Shape, config: LearnerConfig, batch: Batch, noise: jax.Array, order: jax.Array
 ) -> jax.Array:
-    """Y (batch,) of the module's first equation; `order` is a random permutation of the critics."""
+    """The TD target y (batch,) of the module's first equation; `order` is a permutation of the critics."""
     mean, log_std = networks.actor(agent.actor, batch.next_observation, config.max_std)
     action, log_probability = networks.squash(mean, log_std, noise)
     target = agent.target
@@ -219,8 +224,7 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
         batches = replay.unpack(memory.rows[indices], shape.observations, shape.actions)
         next_noise = networks.gaussian_noise(next_key, (*draws, shape.continuous))
         actor_noise = networks.gaussian_noise(actor_key, (config.block, config.batch_size, shape.continuous))
-        order_bits = jax.random.bits(order_key, (config.block, config.utd_ratio, config.critics))
-        orders = order_bits.argsort(-1)
+        orders = random_orders(order_key, draws[:2], config.critics)
         weight = cloning_weight(config, agent.steps) * (memory.demo_total > 0)
         trust = critic_weight(config, agent.steps)
 
