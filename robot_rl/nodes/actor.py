@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -57,7 +57,7 @@ class ActorSettings:
     """Whether the graph goes tick by tick, or with the wall clock."""
     policy: str = "learner"
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
-    person: bool = True
+    with_person: bool = True
     """Whether there is an intervention node."""
     recover: bool = True
     """After a fault, ask the simulator to stand in for the person who guides the arm home and clears it. On a
@@ -131,7 +131,7 @@ class Actor:
         self.results = out / "results.jsonl"
         self.began = time.monotonic()
         self.final_began: float | None = None
-        self.phase_seconds: Counter[str] = Counter()
+        self.phase_seconds: defaultdict[str, float] = defaultdict(float)
         """Wall time of each phase in this run [s]."""
         self.lockstep = settings.clock == "lockstep"
         self.session = self._restored_session()
@@ -146,7 +146,7 @@ class Actor:
             rate,
             settings.max_state_age,
         )
-        self.teleop = TopicTeleop(self.robot) if settings.person else None
+        self.teleop = TopicTeleop(self.robot) if settings.with_person else None
         self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop)
         self.recover = node.create_client(Trigger, "plant/recover")
         self.link: LearnerLink | None = None
@@ -316,7 +316,7 @@ class Actor:
 
 def body(stop: StopFlag) -> None:
     """Make the actor and run its session."""
-    node = Node("actor", automatically_declare_parameters_from_overrides=True)
+    node = Node("actor")
     parameters = Parameters(node)
     settings = parameters.read(ActorSettings())
     config = parameters.read(tasks.load(settings.task))

@@ -42,8 +42,8 @@ class RobotDriver(Node):
 
     TOPICS = ("joint_states", "arm/pose", "arm/twist", "arm/wrench", "gripper/state")
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__("robot_driver", **kwargs)
+    def __init__(self) -> None:
+        super().__init__("robot_driver")
         self.state = state_publishers(self, self.TOPICS)
         self.tick = self.create_publisher(String, "sync/tick", STREAM)
         self.gripper: JointState | None = None

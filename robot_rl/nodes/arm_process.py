@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rclpy.publisher import Publisher
 
 from robot_rl import tasks
+from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
@@ -43,14 +44,18 @@ class ArmProcessSettings:
     """Show the simulated arm in a window, where there is a display."""
     publish_rate: float = 50.0
     """States a second on the real clock [Hz]."""
-    realtime_step: float = 0.005
-    """Simulated time that passes in one go on the real clock [s]."""
+    realtime_step: float = 0.004
+    """Simulated time that passes in one go on the real clock, in whole ticks of the law [s]."""
     stall_warning: float = 30.0
     """In lockstep, silence after which a warning names what the arm waits for [s]."""
 
 
 REPEAT_PERIOD = 0.5
 """In lockstep, a tick that nobody answers is published again after this time [s]."""
+
+LOST_TIME = 0.1
+"""On the real clock, a loop that is later than this was stopped or starved. That time is lost: to race through
+it would show the other nodes a world that moves too fast [s]."""
 
 
 class ArmProcess:
@@ -175,30 +180,33 @@ def run_lockstep(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
 
 def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSettings) -> None:
     """Let the world go on at the speed of the wall clock, for ever."""
-    arm, step = process.arm, settings.realtime_step
-    publish_every = max(1, round(1.0 / (settings.publish_rate * step)))
-    next_step, count = time.monotonic(), 0
+    arm = process.arm
+    publish_period = nanoseconds(1.0 / settings.publish_rate)
+    deadline = time.monotonic()
+    publish_at = arm.clock.now()
     while True:
-        next_step += step
-        spinner.spin_until(next_step)
-        late = time.monotonic() - next_step
-        if late > 0.1:  # the process was stopped or starved: let that time be lost, do not race through it
+        spinner.spin_until(deadline)
+        late = time.monotonic() - deadline
+        if late > LOST_TIME:
             process.driver.get_logger().warning(f"the arm's loop was late by {late:.2f} s")
-            next_step += late
+            deadline += late
         changed = process.services_called()
         changed = process.take_request() or changed
         command = process.take_command()
         if command is not None:
             arm.command(command)
-        arm.advance(step)
-        count += 1
-        if changed or count % publish_every == 0:
+        before = arm.clock.now()
+        arm.advance(settings.realtime_step)
+        now = arm.clock.now()
+        deadline += seconds(now - before)
+        if changed or now >= publish_at:
+            publish_at = now + publish_period
             process.publish(arm.state())
 
 
 def body(stop: StopFlag) -> None:
     """Make the arm and its nodes, and run them until the process is asked to end."""
-    driver = RobotDriver(automatically_declare_parameters_from_overrides=True)
+    driver = RobotDriver()
     parameters = Parameters(driver)
     settings = parameters.read(ArmProcessSettings())
     config = parameters.read(tasks.load(settings.task))

@@ -106,7 +106,7 @@ def run_realtime(spinner: Spinner, sensors: StateInputs, person: PersonAtTicks, 
 
 def body(stop: StopFlag) -> None:
     """Make the node and run it until the process is asked to end."""
-    node = Node("intervention", automatically_declare_parameters_from_overrides=True)
+    node = Node("intervention")
     parameters = Parameters(node)
     settings = parameters.read(InterventionSettings())
     config = parameters.read(tasks.load(settings.task))

@@ -66,7 +66,7 @@ class LearnerNode(Node):
     """The learner's topics, journal and loop."""
 
     def __init__(self) -> None:
-        super().__init__("learner", automatically_declare_parameters_from_overrides=True)
+        super().__init__("learner")
         parameters = Parameters(self)
         self.settings = parameters.read(LearnerSettings())
         config = parameters.read(tasks.load(self.settings.task))

@@ -33,39 +33,34 @@ RCLPY_PARAMETERS = ("use_sim_time", "start_type_description_service")
 class Parameters:
     """Turns a node's parameters into configurations.
 
-    The node must have been made with `automatically_declare_parameters_from_overrides=True`. Call `read` for
-    each configuration that the node takes, then `check_all_known`.
+    Call `read` for each configuration that the node takes, then `check_all_known`.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        # rclpy has no public list of what was given: it can only declare all of it, which fails for the empty
+        # lists that ROS's YAML reader gives no type.
+        self._given = {name: given.value for name, given in node._parameter_overrides.items()}
         self._known: list[str] = []
 
-    def read(self, default: T, ignore: tuple[str, ...] = ()) -> T:
-        """Declare the fields of a configuration and return it with the parameters that were set.
-
-        Args:
-            default: The configuration to start from.
-            ignore: Names that another configuration of the same node has.
-        """
+    def read(self, default: T) -> T:
+        """Return `default` with the parameters that were given, and declare what comes out."""
         overrides: dict[str, Any] = {}
-        for name, value, description, optional in leaves(default):
-            if name in ignore:
-                continue
+        for name, value, _, optional in leaves(default):
             self._known.append(name)
-            descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
-            if self._node.has_parameter(name):
-                given = self._node.get_parameter(name).value
-                overrides[name] = _core_value(given, value, optional)
-                self._node.set_descriptor(name, descriptor)
-            else:
+            if name in self._given:
+                overrides[name] = _core_value(self._given[name], value, optional)
+        config = configs.replace(default, overrides)
+        for name, value, description, _ in leaves(config):
+            if not self._node.has_parameter(name):
+                descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
                 ros_value = list(value) if isinstance(value, tuple) else value
-                self._node.declare_parameter(name, ros_value, descriptor)
-        return configs.replace(default, overrides)
+                self._node.declare_parameter(name, ros_value, descriptor, ignore_override=True)
+        return config
 
     def check_all_known(self) -> None:
         """Raise `ConfigError` for a parameter that no configuration has."""
-        for name in self._node.get_parameters_by_prefix(""):
+        for name in self._given:
             known = name in self._known or name in RCLPY_PARAMETERS or name.startswith("qos_overrides.")
             if not known:
                 raise ConfigError(

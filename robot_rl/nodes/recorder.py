@@ -69,7 +69,7 @@ class RecorderNode(Node):
     """Collects the messages between two ticks and writes them into the episode that they belong to."""
 
     def __init__(self) -> None:
-        super().__init__("recorder", automatically_declare_parameters_from_overrides=True)
+        super().__init__("recorder")
         parameters = Parameters(self)
         self.settings = parameters.read(RecorderSettings())
         config = parameters.read(tasks.load(self.settings.task))

@@ -93,7 +93,7 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
                 nice=10 if live else 0,
             )
         )
-    session = {"seed": options.seed, "policy": options.policy, "person": options.person}
+    session = {"seed": options.seed, "policy": options.policy, "with_person": options.person}
     entries.append(
         NodeEntry("actor", "robot_rl.nodes.actor", timed | stored | session, respawn=True, leads=True)
     )
