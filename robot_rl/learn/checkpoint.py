@@ -36,7 +36,8 @@ def _write(path: Path, data: bytes) -> None:
 def write(directory: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     """Write a checkpoint into `directory`, over the one that is there."""
     directory.mkdir(parents=True, exist_ok=True)
-    data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    # Not ascontiguousarray, which makes a vector of a scalar.
+    data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     digest = hashlib.sha256(data).hexdigest()
     name = f"arrays-{digest[:16]}.safetensors"
     _write(directory / name, data)
