@@ -54,8 +54,8 @@ REPEAT_PERIOD = 0.5
 """In lockstep, a tick that nobody answers is published again after this time [s]."""
 
 LOST_TIME = 0.1
-"""On the real clock, a loop that is later than this was stopped or starved. That time is lost: to race through
-it would show the other nodes a world that moves too fast [s]."""
+"""On the real clock, a loop that is later than this was stopped or starved, and that time is lost: to race
+through it would show the other nodes a world that moves too fast [s]."""
 
 
 class ArmProcess:
