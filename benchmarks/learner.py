@@ -13,9 +13,9 @@ process CPU time. `pip install robot-rl[bench]` brings sbx-rl.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,13 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import report
+
 OBSERVATIONS, ACTIONS, BATCH, HIDDEN = 20, 7, 256, (256, 256)
 CELLS = ((2, 20), (10, 20), (2, 1), (10, 1))
 """(critics, UTD ratio)."""
 BLOCK = 10
 """Environment steps for each call of either learner."""
 CONTENDERS = ("ours", "sbx")
-TARGET = 1.0
 
 
 def ours(critics: int, utd: int) -> Callable[[int], int]:
@@ -180,10 +181,6 @@ class Contender:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self.rates: list[float] = []
-        self.wall_rates: list[float] = []
-        self.updates = 0
-        self._read()
 
     def _read(self) -> str:
         assert self.process.stdout is not None
@@ -191,6 +188,10 @@ class Contender:
         if not line:
             raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")  # type: ignore[arg-type]
         return line
+
+    def wait(self) -> None:
+        """Return when the process has compiled its program."""
+        self._read()
 
     def measure(self, updates: int) -> tuple[float, float]:
         """Updates per CPU-second and per second of one turn."""
@@ -204,66 +205,51 @@ class Contender:
         self.process.communicate()
 
 
-def compare(critics: int, utd: int, rounds: int, seconds: float) -> list[dict[str, Any]]:
+def compare(critics: int, utd: int, rounds: int, seconds: float) -> list[report.Result]:
     """Median rates of both contenders in one cell, taking turns."""
-    contenders = [Contender(name, critics, utd) for name in CONTENDERS]
+    contenders = {name: Contender(name, critics, utd) for name in CONTENDERS}
     rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     walls: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    sizes = [max(1, round(c.measure(BLOCK * utd)[0] * seconds)) for c in contenders]
-    for _ in range(rounds):
-        for name, contender, size in zip(CONTENDERS, contenders, sizes, strict=True):
-            cpu_rate, wall_rate = contender.measure(size)
-            rates[name].append(cpu_rate)
-            walls[name].append(wall_rate)
-    for contender in contenders:
-        contender.close()
+    try:
+        for contender in contenders.values():
+            contender.wait()
+        sizes = {n: max(1, round(c.measure(BLOCK * utd)[0] * seconds)) for n, c in contenders.items()}
+        for _ in range(rounds):
+            for name, contender in contenders.items():
+                cpu_rate, wall_rate = contender.measure(sizes[name])
+                rates[name].append(cpu_rate)
+                walls[name].append(wall_rate)
+    finally:
+        for contender in contenders.values():
+            contender.close()
     results = []
-    for kind, table in (("CPU-s", rates), ("s", walls)):
-        mine, peer = (statistics.median(table[name]) for name in CONTENDERS)
-        required = kind == "CPU-s"
+    for unit, table, required in (("1/CPU-s", rates, True), ("1/s", walls, False)):
+        mine, peer = (round(statistics.median(table[name]), 1) for name in CONTENDERS)
         results.append(
-            {
-                "metric": f"critic updates per {kind}, {critics} critics, UTD {utd}",
-                "value": round(mine, 1),
-                "unit": f"1/{kind}",
-                "better": "higher",
-                "target": round(TARGET * peer, 1) if required else None,
-                "met": mine >= TARGET * peer if required else None,
-                "peer": "sbx-rl",
-                "peer_value": round(peer, 1),
-                "ratio": round(mine / peer, 3),
-                "spread": [round(min(table["ours"]), 1), round(max(table["ours"]), 1)],
-                "peer_spread": [round(min(table["sbx"]), 1), round(max(table["sbx"]), 1)],
-            }
+            report.result(
+                f"critic updates, {critics} critics, UTD {utd}",
+                mine,
+                unit,
+                target=peer if required else None,
+                peer="sbx-rl",
+                peer_value=peer,
+                spread=[round(min(table["ours"]), 1), round(max(table["ours"]), 1)],
+                peer_spread=[round(min(table["sbx"]), 1), round(max(table["sbx"]), 1)],
+            )
         )
     return results
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
-    parser.add_argument("--quick", action="store_true", help="a sanity run within a minute")
-    parser.add_argument("--work", nargs=3, metavar=("NAME", "CRITICS", "UTD"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.work:
-        name, critics, utd = arguments.work
-        work(name, int(critics), int(utd))
-        return
+def measure(arguments: argparse.Namespace) -> list[report.Result]:
+    """All cells, for as long as was asked for."""
+    if importlib.util.find_spec("sbx") is None:
+        raise SystemExit("sbx-rl is not installed; the comparison needs it: pip install robot-rl[bench]")
     rounds, seconds = (3, 0.4) if arguments.quick else (9, 2.0)
-    results = [row for cell in CELLS for row in compare(*cell, rounds, seconds)]
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    if arguments.json:
-        print(json.dumps({"benchmark": "learner", "machine": machine, "results": results}))
-    else:
-        for row in results:
-            print(
-                f"{row['metric']:48} {row['value']:8.1f}   sbx-rl {row['peer_value']:8.1f}   "
-                f"{row['ratio']:.2f}x{'' if row['met'] in (True, None) else '   MISSED'}"
-            )
-    if arguments.check and not all(row["met"] in (True, None) for row in results):
-        raise SystemExit(1)
+    return [row for cell in CELLS for row in compare(*cell, rounds, seconds)]
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        sys.exit(report.main("learner", __doc__, measure))
