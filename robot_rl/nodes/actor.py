@@ -35,7 +35,7 @@ from robot_rl.env.summary import practice_metrics, summarise
 from robot_rl.nodes.convert import bytes_message, json_message
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.learner_link import LearnerLink
-from robot_rl.nodes.messages import EpisodeEvent
+from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeEvent
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
@@ -240,7 +240,7 @@ class Actor:
     def _recover(self, fault: RobotFaultError) -> None:
         """Get the robot going again after a fault, by the simulator's stand-in or by a person."""
         self._say("held", str(fault))
-        if not self.settings.recover:
+        if not self.settings.recover or fault.reason.startswith(EMERGENCY_STOP):
             self.robot.wait_for_fault_to_clear()
             return
         if not self.recover.wait_for_service(timeout_sec=5.0):

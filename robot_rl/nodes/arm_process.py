@@ -24,7 +24,7 @@ from robot_rl.core.types import ArmCommand, ArmState
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
 from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
 from robot_rl.nodes.executor import Spinner, StopFlag, run
-from robot_rl.nodes.messages import EpisodeRequest, Tick
+from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Tick
 from robot_rl.nodes.params import Parameters
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ArmProcess:
         self.arm.close()
 
     def _e_stop(self) -> None:
-        self.arm.safety.e_stop("emergency stop (service safety/e_stop)")
+        self.arm.safety.e_stop(f"{EMERGENCY_STOP} (service safety/e_stop)")
 
     def publish(self, state: ArmState) -> None:
         """Publish everything about the present instant, the manifest last."""

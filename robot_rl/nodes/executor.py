@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from robot_rl.core.errors import LockstepStalledError, RobotRlError
 from robot_rl.core.siblings import check_siblings
-from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
+from robot_rl.nodes.exit_status import STOPPED, SUPERVISOR_VARIABLE, USER_ERROR
 
 LONGEST_SPIN = 0.05
 """Signals are seen at least this often [s]."""
@@ -141,7 +141,8 @@ def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None 
         argv: Command line with `--ros-args`; None for this process's.
 
     Returns:
-        The exit status: 0 at the end of the work or on a signal, `USER_ERROR` after a `RobotRlError`.
+        The exit status: 0 at the end of the work, `USER_ERROR` after a `RobotRlError`, and on a signal 0 or,
+        under a supervisor, `STOPPED`.
     """
     stop = StopFlag()
     stop.install()
@@ -154,7 +155,7 @@ def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None 
         )
         body(stop)
     except Stopped:
-        pass
+        status = STOPPED if SUPERVISOR_VARIABLE in os.environ else 0
     except RobotRlError as error:
         sys.stderr.write(f"{name}: {error}\n")
         status = USER_ERROR

@@ -122,6 +122,8 @@ class LearnerNode(Node):
             self.fold(transition)
             if self.learner.version > self.published:
                 self.publish_weights()
+        if self.published:
+            self.publish_metrics()
         if self.transitions:
             self.get_logger().info(
                 f"went on from version {self.saved} with {restored} transitions, and learned again from "

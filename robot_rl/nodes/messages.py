@@ -19,6 +19,9 @@ from robot_rl.core.types import Episode, Mode
 
 T = TypeVar("T")
 
+EMERGENCY_STOP = "emergency stop"
+"""A fault whose reason begins with this was asked for: a person has to clear it, also in simulation."""
+
 VERSION = 1
 """Version of the messages of this module, sent as the key `v`."""
 

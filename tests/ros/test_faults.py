@@ -293,10 +293,11 @@ def test_a_stale_robot_is_not_acted_on(tmp_path: Path) -> None:
     assert (graph.out / "summary.json").exists()
 
 
-def test_a_faulted_arm_is_held_until_a_person_clears_it(tmp_path: Path) -> None:
-    """With no stand-in for the person the actor waits; the emergency stop works in lockstep too."""
+@pytest.mark.parametrize("recover", [False, True])
+def test_a_stopped_arm_is_held_until_a_person_clears_it(tmp_path: Path, recover: bool) -> None:
+    """The simulator's stand-in for the person clears other faults, but no emergency stop."""
     config = reach(session__max_steps=100_000)
-    alone = {"actor": {"recover": False}}
+    alone = {"actor": {"recover": recover}}
     with (
         running(tmp_path / "run", config, policy="random", record=False, parameters=alone) as graph,
         probing(graph) as probe,

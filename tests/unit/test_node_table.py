@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from robot_rl.core.errors import ConfigError
+from robot_rl.nodes.exit_status import STOPPED
 from robot_rl.nodes.supervisor import GraphError, Supervisor
 from robot_rl.nodes.table import GraphOptions, NodeEntry, arguments, node_table
 
@@ -127,6 +128,12 @@ def test_a_crash_is_mended_and_a_message_for_the_user_is_not(graph, tmp_path):
     assert (tmp_path / "a.starts").read_text() == "xxx"
     assert (tmp_path / "b.ended").exists()
     assert ("a", "was killed by SIGKILL; started again") in LINES
+
+
+def test_a_leader_that_was_asked_to_end_has_not_done_its_work(graph, tmp_path):
+    asked = f"if len(starts.read_text()) < 2: sys.exit({STOPPED})"
+    assert graph({"a": asked}, a={"leads": True, "respawn": True}).run()
+    assert (tmp_path / "a.starts").read_text() == "xx"
 
 
 def test_what_crashes_again_and_again_ends_the_graph(graph, tmp_path):
