@@ -26,7 +26,7 @@ RECENT = 20
 class SessionConfig:
     """When to evaluate and when to stop."""
 
-    max_steps: int = 8000
+    max_steps: int = 10_000
     """Practice ends after this many steps [environment steps]."""
     evaluate_every: int = 1000
     """Practice between two evaluations [environment steps]."""
