@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
 
@@ -60,6 +61,13 @@ class LearnerSettings:
     debt_limit: int = 600
     """On the real clock, practice that may wait for its updates [environment steps]; what is beyond it is
     stored and not learned from."""
+
+
+def is_finite(spec: EnvSpec, transition: Transition) -> bool:
+    """Whether all numbers of a transition are finite: a sensor may have failed in the step before a fault."""
+    parts = [spec.observation.vector(o) for o in (transition.observation, transition.next_observation)]
+    numbers = np.concatenate([*parts, transition.action, [transition.reward, transition.penalty]])
+    return bool(np.isfinite(numbers).all())
 
 
 class LearnerNode(Node):
@@ -109,7 +117,7 @@ class LearnerNode(Node):
         """Bring back what an earlier start of this learner has learned and journalled."""
         if self.journal.torn_bytes:
             self.get_logger().info(f"the journal ended in {self.journal.torn_bytes} unacknowledged bytes")
-        stream: Iterator[Transition] = self._counted(self.journal.replay())
+        stream = self._usable(self.journal.replay())
         if (self.checkpoints / checkpoint.INDEX).exists():
             self.learner.load(self.checkpoints)
             self.learner.restore_buffer(stream)
@@ -135,14 +143,15 @@ class LearnerNode(Node):
         self.create_subscription(UInt8MultiArray, "learner/transitions", self._on_transitions, TRANSITIONS)
         self.create_subscription(String, "session/state", self._on_session, LATCHED)
 
-    def _counted(self, transitions: Iterator[Transition]) -> Iterator[Transition]:
+    def _usable(self, transitions: Iterable[Transition]) -> Iterator[Transition]:
+        """Count and pass on what can be learned from; the journal keeps the rest too."""
         for transition in transitions:
-            self._count(transition)
-            yield transition
-
-    def _count(self, transition: Transition) -> None:
-        self.transitions += 1
-        self.practice_steps += transition.source is not Source.DEMO
+            if is_finite(self.spec, transition):
+                self.transitions += 1
+                self.practice_steps += transition.source is not Source.DEMO
+                yield transition
+            else:
+                self.get_logger().error(f"{transition.key} is not finite and is not learned from")
 
     def _on_transitions(self, message: UInt8MultiArray) -> None:
         try:
@@ -181,10 +190,9 @@ class LearnerNode(Node):
         """Make what arrived durable, acknowledge it, and queue it for learning."""
         if self.arrived:
             self.journal.commit()
-            for transition in self.arrived:
-                self._count(transition)
+            for transition in self._usable(self.arrived):
                 self.governor.arrive(transition.source is not Source.DEMO)
-            self.queue.extend(self.arrived)
+                self.queue.append(transition)
             self.arrived = []
         if self.answer_due:
             self.answer_due = False

@@ -138,7 +138,7 @@ class LearnerState:
     version: int
     """Newest version of the weights."""
     transitions: int
-    """All transitions in the journal."""
+    """All transitions that it has, or will have, learned from."""
     practice_steps: int
     """Those that were not demonstrations [environment steps]."""
     saved: int

@@ -26,7 +26,7 @@ from std_srvs.srv import Trigger
 
 from policies.bundle import load_bundle
 from robot_rl.core.types import ArmCommand, Mode, Pose
-from robot_rl.data.codec import Weights, encode_weights
+from robot_rl.data.codec import TransitionCodec, Weights, encode_weights
 from robot_rl.data.episode_log import read_info, read_raw
 from robot_rl.data.journal import read_journal
 from robot_rl.env.session import Session
@@ -38,6 +38,7 @@ from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.run import JOURNAL
 from robot_rl.nodes.supervisor import GraphError
 from tests.ros.graphs import PATIENCE, Graph, reach, running
+from tests.unit.data_samples import transition
 
 
 class Probe:
@@ -376,7 +377,7 @@ def test_damaged_commands_are_ignored(tmp_path: Path) -> None:
 
 
 def test_damaged_bytes_change_nothing(tmp_path: Path) -> None:
-    """Truncated transitions and weights of another codec version, sent into a running training."""
+    """Truncated transitions, one that holds no numbers, and weights of another codec version."""
     config = reach(session__evaluation_episodes=0, session__final_episodes=0)
     with (
         running(tmp_path / "run", config, record=False) as graph,
@@ -386,12 +387,17 @@ def test_damaged_bytes_change_nothing(tmp_path: Path) -> None:
         weights = probe.publisher("policy/weights", UInt8MultiArray, WEIGHTS)
         whole = encode_weights(Weights(1, {"layers.0.bias": np.zeros(2, np.float32)}), config.spec)
         transitions.publish(convert.bytes_message(whole[:20]))
+        nonsense = {n: np.full_like(v, np.nan) for n, v in config.spec.observation.zeros().items()}
+        poison = transition(config.spec, 0, actor="probe", run=0, observation=nonsense)
+        encoded = TransitionCodec(config.spec).encode([poison])
+        transitions.publish(convert.bytes_message(encoded))
         weights.publish(convert.bytes_message(whole[:4] + b"\x63" + whole[5:]))
         weights.publish(convert.bytes_message(whole[:-3]))
         graph.wait(lambda: "policy/weights ignored" in graph.log("actor"))
         graph.wait(lambda: "learner/transitions ignored and not acknowledged" in graph.log("learner"))
+        graph.wait(lambda: "is not finite and is not learned from" in graph.log("learner"))
         graph.run()
-        assert_nothing_lost_or_twice(graph)
+        assert assert_nothing_lost_or_twice(graph)["probe", 0] == 1
     assert "codec version 99" in graph.log("actor")
     assert "truncated" in graph.log("actor")
     assert "truncated" in graph.log("learner")
