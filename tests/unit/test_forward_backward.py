@@ -10,20 +10,8 @@ import numpy as np
 from policies.gaussian_policy import GaussianPolicy
 from robot_rl.core.types import Source, Transition
 from robot_rl.learn.forward_backward import Direction, ForwardBackward
-from robot_rl.learn.settings import LearnerConfig
-from tests.unit.learner_samples import POINT, point_episode
+from tests.unit.learner_samples import POINT, QUICK, point_episode
 
-CONFIG = LearnerConfig(
-    hidden=(64, 64),
-    batch_size=64,
-    learning_rate=1e-3,
-    demonstrations=2,
-    bc_steps=100,
-    bc_weight_end=0.0,
-    bc_decay_steps=300,
-    initial_std=0.5,
-    learning_starts=50,
-)
 GOALS = {Direction.FORWARD: 0.8, Direction.BACKWARD: -0.8}
 
 
@@ -64,7 +52,7 @@ class Shuttle:
 
 
 def test_demonstrations_and_practice_go_to_the_learner_of_their_direction() -> None:
-    pair = ForwardBackward(POINT, CONFIG, seed=0)
+    pair = ForwardBackward(POINT, QUICK, seed=0)
     shuttle = Shuttle(pair)
     directions = []
     for _ in range(4):
@@ -76,7 +64,7 @@ def test_demonstrations_and_practice_go_to_the_learner_of_their_direction() -> N
 
 
 def test_a_failed_episode_keeps_its_direction() -> None:
-    pair = ForwardBackward(POINT, CONFIG, seed=0)
+    pair = ForwardBackward(POINT, QUICK, seed=0)
     still = iter(lambda: np.zeros(1, np.float32), None)
     for transition in point_episode(0.0, 0.8, still, 0, Source.POLICY, steps=3):
         pair.add(transition)
@@ -85,7 +73,7 @@ def test_a_failed_episode_keeps_its_direction() -> None:
 
 
 def test_the_pair_learns_both_ways_and_resumes_exactly(tmp_path: Path) -> None:
-    pair = ForwardBackward(POINT, CONFIG, seed=0)
+    pair = ForwardBackward(POINT, QUICK, seed=0)
     shuttle = Shuttle(pair)
     for _ in range(4):
         shuttle.episode(Source.DEMO)
@@ -97,7 +85,7 @@ def test_the_pair_learns_both_ways_and_resumes_exactly(tmp_path: Path) -> None:
     while min(learner.steps for learner in pair.learners.values()) < 700:
         shuttle.episode(Source.POLICY)
 
-    resumed = ForwardBackward(POINT, CONFIG, seed=0)
+    resumed = ForwardBackward(POINT, QUICK, seed=0)
     resumed.load(tmp_path)
     journal = iter(shuttle.stream)
     resumed.restore_buffer(journal)

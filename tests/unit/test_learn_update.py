@@ -16,9 +16,7 @@ from robot_rl.learn.replay import Batch
 from robot_rl.learn.settings import LearnerConfig
 from tests.unit.learner_samples import SPEC, TINY
 
-CONFIG = dataclasses.replace(
-    TINY, critics=3, critic_subset=2, hidden=(16,), batch_size=8, return_bounds=None, discount=0.9
-)
+CONFIG = dataclasses.replace(TINY, hidden=(16,), batch_size=8, return_bounds=None, discount=0.9)
 NumpyParams = dict[str, np.ndarray]
 
 

@@ -18,6 +18,7 @@ from robot_rl.learn.learner import Learner
 from robot_rl.learn.settings import LearnerConfig
 from tests.unit.learner_samples import (
     POINT,
+    QUICK,
     SPEC,
     TINY,
     noise_stream,
@@ -94,8 +95,8 @@ def test_a_stream_gives_the_same_weights_again_and_another_seed_others() -> None
 
 @pytest.mark.parametrize("gripper", ["continuous", "discrete"])
 def test_a_resumed_learner_goes_on_exactly(tmp_path: Path, gripper: str) -> None:
-    config = dataclasses.replace(TINY, gripper=gripper, critics=3, critic_subset=2, capacity=20)
-    stream = noise_stream(steps=43)  # the online ring wraps
+    config = dataclasses.replace(TINY, gripper=gripper)
+    stream = noise_stream(steps=63)  # the online ring wraps
     uninterrupted = learner_after(stream, config)
     stopped = learner_after(stream[:-15], config)  # in the middle of a block
     stopped.save(tmp_path)
@@ -302,19 +303,8 @@ def play(learner: Learner, start: float, first: int, rng: np.random.Generator | 
 
 
 def test_the_learner_outgrows_a_slow_person() -> None:
-    config = LearnerConfig(
-        hidden=(64, 64),
-        batch_size=64,
-        learning_rate=1e-3,
-        demonstrations=4,
-        bc_steps=200,
-        bc_weight_end=0.0,
-        bc_decay_steps=500,
-        initial_std=0.5,
-        learning_starts=50,
-    )
-    learner, rng, count, lengths = Learner(POINT, config, 0), np.random.default_rng(0), 0, []
-    for _ in range(4):
+    learner, rng, count, lengths = Learner(POINT, QUICK, 0), np.random.default_rng(0), 0, []
+    for _ in range(QUICK.demonstrations):
         start = rng.uniform(-0.9, -0.3)
         demo = list(point_episode(start, 0.8, slow_person(rng), count, Source.DEMO, steps=60))
         for transition in demo:
