@@ -148,7 +148,7 @@ class Actor:
         )
         self.teleop = TopicTeleop(self.robot) if settings.with_person else None
         self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop)
-        self.recover = node.create_client(Trigger, "plant/recover")
+        self._recover_service = node.create_client(Trigger, "plant/recover")
         self.link: LearnerLink | None = None
         self.policies: Policies
         if settings.policy == "learner":
@@ -243,11 +243,11 @@ class Actor:
         if not self.settings.recover or fault.reason.startswith(EMERGENCY_STOP):
             self.robot.wait_for_fault_to_clear()
             return
-        if not self.recover.wait_for_service(timeout_sec=5.0):
+        if not self._recover_service.wait_for_service(timeout_sec=5.0):
             raise RobotRlError(
                 f"{fault} There is no service plant/recover: set the parameter recover to false"
             )
-        answer = self.recover.call_async(Trigger.Request())
+        answer = self._recover_service.call_async(Trigger.Request())
         self.spinner.wait(answer.done, lambda: "the service plant/recover", self.settings.stall_timeout)
         self.robot.wait_for_fault_to_clear()
 
