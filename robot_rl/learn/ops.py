@@ -58,7 +58,11 @@ def _dense_backward(
     saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, weight = saved
-    return gradient @ _transposed(weight), _transposed(x) @ gradient, _column_sums(gradient)
+    if gradient.shape[-1] < x.shape[-1]:  # transpose the narrower one
+        by_weight = (_transposed(gradient) @ x).swapaxes(-1, -2)
+    else:
+        by_weight = _transposed(x) @ gradient
+    return gradient @ _transposed(weight), by_weight, _column_sums(gradient)
 
 
 dense.defvjp(_dense_forward, _dense_backward)
