@@ -6,11 +6,12 @@ import contextlib
 import importlib.util
 import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from robot_rl.nodes.domain import reserved_domain
 
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 SHARED_MEMORY = Path("/dev/shm")
@@ -42,7 +43,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     Transport is UDP over the loopback, so that even a killed process leaves no shared memory; the fixture
     checks it.
     """
-    with _reserved_domain() as domain:
+    with reserved_domain(first=os.getpid()) as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(LOOPBACK))
         for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_BUILTIN_TRANSPORTS"):
@@ -52,26 +53,6 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         left = _shared_memory_files() - before
         left -= _mapped_by_living_processes(left)
         assert not left, f"left in {SHARED_MEMORY}: {sorted(left)}"
-
-
-@contextlib.contextmanager
-def _reserved_domain() -> Iterator[int]:
-    """Hold one of the domains 0-101 by an abstract socket, which the kernel frees however the process ends.
-
-    Higher domains would put DDS on ports of the ephemeral range, where any connection may sit already.
-    """
-    with contextlib.ExitStack() as stack:
-        for attempt in range(102):
-            domain = (os.getpid() + attempt) % 102
-            holder = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            try:
-                holder.bind(f"\0robot_rl.ros_domain.{domain}")
-            except OSError:
-                holder.close()
-                continue
-            yield domain
-            return
-    raise RuntimeError("all ROS domains 0-101 are taken by other tests on this machine")
 
 
 def _shared_memory_files() -> set[str]:

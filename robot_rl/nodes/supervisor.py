@@ -7,6 +7,7 @@ a message for the user ends the graph. On Linux a process also dies with its sup
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from robot_rl.core.errors import RobotRlError
+from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
 from robot_rl.nodes.run import prepare
 from robot_rl.nodes.table import LOCAL, GraphOptions, NodeEntry, command, node_table
@@ -242,6 +244,8 @@ def run_graph(
 ) -> bool:
     """Start the graph of a task in its run directory and wait for its end.
 
+    Unless the user has set ROS_DOMAIN_ID, it is the first one that no other graph of this machine has.
+
     Args:
         options: The graph.
         config: The task's settings.
@@ -259,4 +263,11 @@ def run_graph(
     if holds_run and not resume:
         raise RobotRlError(f"{out} already holds a run: choose another --out, or continue it with --resume")
     parameters = prepare(options, config)
-    return Supervisor(node_table(options), out / "logs", parameters, environment, on_line).run()
+    variables = dict(environment or {})
+    with contextlib.ExitStack() as stack:
+        if "ROS_DOMAIN_ID" not in os.environ | variables:
+            domain = stack.enter_context(reserved_domain())
+            variables["ROS_DOMAIN_ID"] = str(domain)
+            if domain and on_line is not None:
+                on_line("supervisor", f"another graph runs here: this one has ROS_DOMAIN_ID={domain}")
+        return Supervisor(node_table(options), out / "logs", parameters, variables, on_line).run()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from robot_rl.core.errors import ConfigError
+from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import STOPPED
 from robot_rl.nodes.supervisor import GraphError, Supervisor
 from robot_rl.nodes.table import GraphOptions, NodeEntry, arguments, node_table
@@ -186,3 +187,11 @@ def test_a_signal_ends_the_whole_graph(graph, tmp_path, number):
     finally:
         outer.kill()
         outer.wait()
+
+
+def test_graphs_on_one_machine_get_different_domains():
+    with reserved_domain(57) as first, reserved_domain(57) as second, reserved_domain(101) as third:
+        assert first != second
+        assert {first, second, third} <= set(range(102))
+    with reserved_domain(first) as again:
+        assert again == first
