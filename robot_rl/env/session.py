@@ -37,7 +37,7 @@ class SessionConfig:
     """Length of an evaluation [episodes]."""
     good_enough: float = 0.98
     """Success rate of an evaluation that counts as good."""
-    good_length: float = 0.58
+    good_length: float = 0.59
     """Mean length of its successes, over that of the demonstrations, that counts as good: practice goes on
     until the policy is faster than what it was shown. Without demonstrations any length is good."""
     good_evaluations: int = 2
