@@ -70,7 +70,9 @@ def save_bundle(directory: Path, bundle: Bundle) -> None:
         "spec": spec.to_json(),
         "network": {
             "kind": "tanh-gaussian",
+            "input": "the packed float32 vectors of the observation, each over its scale",
             "activation": "relu",
+            "output": "mean and log standard deviation; the action is tanh(mean)",
             "sizes": [layers[0][0], *(shape[1] for shape in layers)],
             "discrete_gripper": layer_count(bundle.weights, GRIPPER_PREFIX) > 0,
         },

@@ -68,7 +68,7 @@ class Agent(NamedTuple):
     key: jax.Array
     """Raw key data of the random stream."""
     steps: jax.Array
-    """() int32, environment steps seen, demonstrations not counted."""
+    """() int32, environment steps learned from, demonstrations not counted."""
     updates: jax.Array
     """() int32, critic steps taken."""
 

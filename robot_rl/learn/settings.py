@@ -63,7 +63,7 @@ class LearnerConfig:
     bc_steps: int = 1000
     """Steps of behaviour cloning on the demonstrations before reinforcement learning."""
     bc_weight_start: float = 0.5
-    """Weight of the cloning term in the actor's loss at environment step 0 [reward]."""
+    """Weight of the cloning term in the actor's loss when learning starts [reward]."""
     bc_weight_end: float = 0.1
     """The same after `bc_decay_steps`. At 0 a fresh critic can wipe out a cloned actor."""
     bc_decay_steps: int = 4000
@@ -109,6 +109,10 @@ class LearnerConfig:
         for name in ("demo_fraction", "discount", "tau"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"{name} must be within [0, 1], not {value}")
+        require(
+            self.initial_std <= self.max_std,
+            f"initial_std {self.initial_std} exceeds max_std {self.max_std}",
+        )
         require(
             self.critic_subset <= self.critics,
             f"critic_subset {self.critic_subset} exceeds the {self.critics} critics; 0 uses all of them",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,16 +21,18 @@ CONFIG = dataclasses.replace(TINY, hidden=(16,), batch_size=8, return_bounds=Non
 NumpyParams = dict[str, np.ndarray]
 
 
-def make_batch(rows: int = 8) -> Batch:
+def make_batch(rows: int = 8) -> Any:
+    """A batch of NumPy arrays; every other row ends the task."""
     rng = np.random.default_rng(0)
-    return Batch(
-        observation=rng.standard_normal((rows, 4), np.float32),
-        action=rng.uniform(-1, 1, (rows, 3)).astype(np.float32),
-        next_observation=rng.standard_normal((rows, 4), np.float32),
-        reward=rng.random(rows, np.float32),
-        penalty=np.full(rows, 0.25, np.float32),
-        continues=(np.arange(rows) % 2).astype(np.float32),
-    )
+    fields: dict[str, Any] = {
+        "observation": rng.standard_normal((rows, 4), np.float32),
+        "action": rng.uniform(-1, 1, (rows, 3)).astype(np.float32),
+        "next_observation": rng.standard_normal((rows, 4), np.float32),
+        "reward": rng.random(rows, np.float32),
+        "penalty": np.full(rows, 0.25, np.float32),
+        "continues": (np.arange(rows) % 2).astype(np.float32),
+    }
+    return Batch(**fields)
 
 
 def make_agent(config: LearnerConfig) -> agent.Agent:

@@ -266,6 +266,7 @@ def test_transitions_that_would_poison_the_networks_are_refused() -> None:
         ({"capacity": 3, "block": 5}, "capacity"),
         ({"return_bounds": (1.0, 0.0)}, "return_bounds"),
         ({"learning_rate": 0.0}, "learning_rate"),
+        ({"initial_std": 1.0, "max_std": 0.5}, "initial_std 1.0 exceeds max_std 0.5"),
     ],
 )
 def test_senseless_settings_are_refused(changes: dict, message: str) -> None:

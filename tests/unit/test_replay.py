@@ -37,8 +37,9 @@ def test_pack_and_unpack_are_inverse_up_to_the_scales() -> None:
 
 
 def test_only_the_end_of_the_task_stops_the_bootstrap() -> None:
-    def continues(**end: bool) -> float:
-        return float(replay.pack(SPEC, noise_transition(0, **end))[-1])
+    def continues(terminated: bool = False, truncated: bool = False) -> float:
+        transition = noise_transition(0, terminated=terminated, truncated=truncated)
+        return float(replay.pack(SPEC, transition)[-1])
 
     assert continues(terminated=True) == 0.0
     assert continues(truncated=True) == 1.0
