@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from policies.skills import ReachSkill
 from robot_rl.env.cartesian_action import ActionConfig
+from robot_rl.env.session import SessionConfig
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.reach import Reach, ReachConfig
@@ -22,8 +23,16 @@ class FrankaReach(ArmTaskConfig):
         default_factory=lambda: ArmSimConfig(scene=SceneConfig(kind="goal", start_yaw=0.0))
     )
     """The simulated arm, its control law and its safety limits."""
-    learner: LearnerConfig = field(default_factory=lambda: LearnerConfig(hidden=(64, 64)))
+    learner: LearnerConfig = field(
+        default_factory=lambda: LearnerConfig(hidden=(64, 64), initial_temperature=0.001)
+    )
     """The learner."""
+    session: SessionConfig = field(
+        default_factory=lambda: SessionConfig(
+            max_steps=3000, evaluate_every=500, evaluation_episodes=20, good_length=0.9
+        )
+    )
+    """Course of the training."""
     goal: ReachConfig = field(default_factory=ReachConfig)
     """What counts as success."""
 
