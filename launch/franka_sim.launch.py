@@ -22,7 +22,7 @@ from launch_ros.actions import Node
 from robot_rl import tasks
 from robot_rl.core.config import load_yaml
 from robot_rl.nodes.run import prepare
-from robot_rl.nodes.supervisor import DEFAULT_ENVIRONMENT
+from robot_rl.nodes.supervisor import DEFAULT_ENVIRONMENT, priority
 from robot_rl.nodes.table import LOCAL, GraphOptions, node_table
 
 ARGUMENTS = {
@@ -64,7 +64,7 @@ def start(context: LaunchContext) -> list[Node]:
             respawn=entry.respawn and not entry.leads,
             respawn_delay=1.0,
             additional_env=DEFAULT_ENVIRONMENT,
-            prefix=f"nice -n {entry.nice}" if entry.nice else None,
+            prefix=" ".join(priority(entry)) or None,
             on_exit=Shutdown() if entry.leads or not entry.respawn else None,
         )
         for entry in node_table(options)

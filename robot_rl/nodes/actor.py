@@ -33,7 +33,7 @@ from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import Evaluation, Session
 from robot_rl.env.summary import practice_metrics, summarise
 from robot_rl.nodes.convert import bytes_message, json_message
-from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
 from robot_rl.nodes.learner_link import LearnerLink
 from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeEvent
 from robot_rl.nodes.params import Parameters
@@ -191,6 +191,8 @@ class Actor:
         session = self.session
         if self.link is not None:
             self.link.start(session.practice_steps)
+        if not self.lockstep:
+            collect_garbage_only_when_told()
         phase, since = "", time.monotonic()
         while (episode := session.next_episode()) is not None:
             if session.phase != phase:

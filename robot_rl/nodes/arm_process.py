@@ -10,6 +10,7 @@ Run as `python -m robot_rl.nodes.arm_process --ros-args -p task:=franka_pick_cub
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
 from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
-from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
 from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Tick
 from robot_rl.nodes.params import Parameters
 
@@ -182,6 +183,7 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
     """Let the world go on at the speed of the wall clock, for ever."""
     arm = process.arm
     publish_period = nanoseconds(1.0 / settings.publish_rate)
+    collect_garbage_only_when_told()
     deadline = time.monotonic()
     publish_at = arm.clock.now()
     while True:
@@ -191,7 +193,9 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
             process.driver.get_logger().warning(f"the arm's loop was late by {late:.2f} s")
             deadline += late
         changed = process.services_called()
-        changed = process.take_request() or changed
+        if process.take_request():
+            changed = True
+            gc.collect()
         command = process.take_command()
         if command is not None:
             arm.command(command)

@@ -8,6 +8,7 @@ told to the user in one line.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -46,6 +47,16 @@ class StopFlag:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
+
+
+def collect_garbage_only_when_told() -> None:
+    """Keep Python's garbage collector out of a control loop, where a full collection takes tens of ms.
+
+    What exists now is never looked at again; the loop calls `gc.collect` where it has time, at resets.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 class Spinner:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -140,9 +141,7 @@ class Supervisor:
 
     def _start(self, entry: NodeEntry, crashes: list[float]) -> Process:
         log = self.logs / f"{entry.name}.log"
-        words = command(entry, self.config)
-        if entry.nice:
-            words = ["nice", "-n", str(entry.nice), *words]
+        words = [*priority(entry), *command(entry, self.config)]
         start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             popen = subprocess.Popen(
@@ -227,6 +226,13 @@ def transport_environment(one_machine: bool, given: Mapping[str, str]) -> dict[s
     if one_machine:
         return {"FASTDDS_DEFAULT_PROFILES_FILE": str(Path(__file__).with_name("loopback.xml"))}
     return {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+
+
+def priority(entry: NodeEntry) -> list[str]:
+    """What to put before the command of an entry for its niceness, as far as this user may choose it."""
+    # The limit holds 20 minus the lowest niceness; `ulimit -e` sets it.
+    allowed = os.geteuid() == 0 or 20 - resource.getrlimit(resource.RLIMIT_NICE)[0] <= entry.nice
+    return ["nice", "-n", str(entry.nice)] if entry.nice > 0 or (entry.nice < 0 and allowed) else []
 
 
 def _how(status: int) -> str:

@@ -40,7 +40,8 @@ class NodeEntry:
     leads: bool = False
     """The graph ends when this process has done its work."""
     nice: int = 0
-    """Added to its niceness, so that it does not take the CPU from the control loop."""
+    """Added to its niceness on the real clock: below zero for the control loop, where the user may do that,
+    above zero for what must not take the CPU from it."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,14 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
     common: dict[str, Value] = {"task": options.task}
     timed = common | {"clock": options.clock}
     stored = common | {"out": options.out}
-    entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", timed | {"viewer": not options.headless})]
+    urgent, patient, idle = (-10, 5, 10) if live else (0, 0, 0)
+    robot = timed | {"viewer": not options.headless}
+    entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
     if options.person:
-        entries.append(NodeEntry("intervention", "robot_rl.nodes.intervention", timed, respawn=True))
+        module = "robot_rl.nodes.intervention"
+        entries.append(NodeEntry("intervention", module, timed, respawn=True, nice=urgent))
     if options.record:
-        nice = 5 if live else 0
-        entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, nice=nice))
+        entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, nice=patient))
     if options.policy == "learner":
         entries.append(
             NodeEntry(
@@ -90,12 +93,13 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
                 timed | stored | {"seed": options.seed},
                 host=options.learner_host,
                 respawn=True,
-                nice=10 if live else 0,
+                nice=idle,
             )
         )
     session = {"seed": options.seed, "policy": options.policy, "with_person": options.person}
+    parameters = timed | stored | session
     entries.append(
-        NodeEntry("actor", "robot_rl.nodes.actor", timed | stored | session, respawn=True, leads=True)
+        NodeEntry("actor", "robot_rl.nodes.actor", parameters, respawn=True, leads=True, nice=urgent)
     )
     return tuple(entries)
 

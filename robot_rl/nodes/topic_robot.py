@@ -8,6 +8,7 @@ acting blind.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -176,6 +177,7 @@ class TopicRobot:
         begin = EpisodeEvent(state.stamp, "begin", episode.index, episode.seed, episode.mode.value)
         self.events.publish(json_message(begin))
         if self.rate is not None:
+            gc.collect()
             self.rate.next_tick = self.rate.clock.now() + self.rate.period
         return state
 

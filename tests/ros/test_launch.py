@@ -15,7 +15,7 @@ import yaml
 
 from robot_rl.core.config import load_yaml
 from robot_rl.nodes.results_file import read_results
-from robot_rl.nodes.supervisor import Supervisor
+from robot_rl.nodes.supervisor import Supervisor, priority
 from robot_rl.nodes.table import GraphOptions, command, node_table
 from robot_rl.tasks import load
 from tests.ros.graphs import PATIENCE, REACH
@@ -50,7 +50,7 @@ def test_the_launch_file_and_the_supervisor_start_the_same(tmp_path, arguments, 
     nodes = launched(FILE, out=str(out), **arguments)
     table = Supervisor(node_table(GraphOptions(out=str(out), **options)), tmp_path).table
     assert [as_command(node) for node in nodes] == [command(e, out / "config.yaml") for e in table]
-    assert [node.prefix for node in nodes] == [f"nice -n {e.nice}" if e.nice else None for e in table]
+    assert [(node.prefix or "").split() for node in nodes] == [priority(entry) for entry in table]
     assert [node.on_exit is not None for node in nodes] == [e.leads or not e.respawn for e in table]
 
 

@@ -15,7 +15,7 @@ import yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import STOPPED
-from robot_rl.nodes.supervisor import GraphError, Supervisor
+from robot_rl.nodes.supervisor import GraphError, Supervisor, priority
 from robot_rl.nodes.table import GraphOptions, NodeEntry, arguments, node_table
 
 
@@ -195,3 +195,18 @@ def test_graphs_on_one_machine_get_different_domains():
         assert {first, second, third} <= set(range(102))
     with reserved_domain(first) as again:
         assert again == first
+
+
+def test_on_the_real_clock_the_control_loop_comes_before_the_learner():
+    nice = {entry.name: entry.nice for entry in node_table(GraphOptions(clock="realtime"))}
+    assert nice["robot"] == nice["actor"] < 0 < nice["recorder"] < nice["learner"]
+    assert {entry.nice for entry in node_table(GraphOptions())} == {0}
+
+
+@pytest.mark.parametrize(("limit", "user", "allowed"), [(0, 0, True), (0, 1000, False), (30, 1000, True)])
+def test_only_who_may_raises_a_priority(monkeypatch, limit, user, allowed):
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
+    assert priority(NodeEntry("a", "m", nice=-10)) == (["nice", "-n", "-10"] if allowed else [])
+    assert priority(NodeEntry("a", "m", nice=10)) == ["nice", "-n", "10"]
+    assert priority(NodeEntry("a", "m")) == []
