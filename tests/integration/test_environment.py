@@ -55,7 +55,7 @@ def test_environments_run_side_by_side_in_one_process():
     )
     observation, _ = env.reset(seed=5)
     assert observation["goal.position"].shape == (2, 3)
-    first = env.step(np.zeros(env.action_space.shape, np.float32))[0]
+    first = env.step(np.zeros((2, 4), np.float32))[0]
     assert not np.array_equal(first["goal.position"][0], first["goal.position"][1])
     env.close()
 

@@ -59,7 +59,10 @@ def noise_transition(
     rng = np.random.default_rng(n)
 
     def observation() -> dict[str, np.ndarray]:
-        return {"position": rng.standard_normal(3, np.float32), "force": np.float32(rng.normal(0.0, 10.0))}
+        return {
+            "position": rng.standard_normal(3, np.float32),
+            "force": np.array(rng.normal(0.0, 10.0), np.float32),
+        }
 
     action = rng.uniform(-1, 1, 3).astype(np.float32)
     return Transition(

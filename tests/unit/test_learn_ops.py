@@ -77,8 +77,9 @@ def test_squash_gives_the_density_of_the_squashed_action() -> None:
     noise = jnp.array([[0.4, -1.2], [2.0, 0.1]])
     action, log_probability = networks.squash(mean, log_std, noise)
     u = np.arctanh(np.asarray(action, np.float64))
-    normal = stats.norm(np.asarray(mean, np.float64), np.exp(np.asarray(log_std, np.float64)))
-    expected = normal.logpdf(u) - np.log1p(-(np.asarray(action, np.float64) ** 2))
+    std = np.exp(np.asarray(log_std, np.float64))
+    gaussian = stats.norm.logpdf(u, np.asarray(mean, np.float64), std)
+    expected = gaussian - np.log1p(-(np.asarray(action, np.float64) ** 2))
     np.testing.assert_allclose(log_probability, expected.sum(-1), rtol=1e-3)
 
 
