@@ -80,16 +80,19 @@ class Spinner:
         while (left := deadline - time.monotonic()) > 0:
             self.spin_once(left)
 
-    def spin_out(self, longest: float) -> None:
-        """Run the callbacks that are left, after the process was asked to end; at most `longest` [s]."""
+    def spin_out(self, progress: Callable[[], int], longest: float) -> None:
+        """Run the callbacks that are left after the process was asked to end.
+
+        Args:
+            progress: Counts what has been received; three spins without any end it.
+            longest: Never longer than this [s].
+        """
         deadline = time.monotonic() + longest
-        before = time.monotonic()
-        while before < deadline:
+        idle, before = 0, progress()
+        while idle < 3 and time.monotonic() < deadline:
             self.executor.spin_once(timeout_sec=LONGEST_SPIN)
-            now = time.monotonic()
-            if now - before >= LONGEST_SPIN:
-                return
-            before = now
+            idle = idle + 1 if progress() == before else 0
+            before = progress()
 
     def wait(
         self,

@@ -78,11 +78,14 @@ class RecorderNode(Node):
         self.folder = Path(self.settings.out) / "episodes"
         self.codec = TransitionCodec(self.spec)
         self.log: EpisodeLog | None = None
+        self.received = 0
+        """Messages so far."""
         self._request = ""
         self._episode = Episode(-1, 0, Mode.EVAL)
         self._pending: list[Raw] = []
         self._now = 0
         self._result: EpisodeResult | None = None
+        self._end: EpisodeEvent | None = None
         self._close_at = float("inf")
         self._types: dict[str, str] = {}
         self._repair()
@@ -123,10 +126,14 @@ class RecorderNode(Node):
     def _on_header(self, topic: str, data: bytes) -> None:
         # CDR: four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
         stamp = int.from_bytes(data[4:8], "little", signed=True) * NANOSECONDS
-        self._pending.append(Raw(topic, stamp + int.from_bytes(data[8:12], "little"), data))
+        self._keep(topic, stamp + int.from_bytes(data[8:12], "little"), data)
+
+    def _keep(self, topic: str, stamp: int | None, data: bytes) -> None:
+        self.received += 1
+        self._pending.append(Raw(topic, stamp, data))
 
     def _on_unstamped(self, topic: str, data: bytes) -> None:
-        self._pending.append(Raw(topic, None, data))
+        self._keep(topic, None, data)
 
     def _on_transitions(self, data: bytes) -> None:
         try:
@@ -135,7 +142,7 @@ class RecorderNode(Node):
             self.get_logger().error(f"learner/transitions not recorded: {error}")
             return
         if transitions:
-            self._pending.append(Raw("learner/transitions", transitions[-1].stamp, data))
+            self._keep("learner/transitions", transitions[-1].stamp, data)
 
     def _on_json(self, topic: str, data: bytes) -> None:
         try:
@@ -143,7 +150,7 @@ class RecorderNode(Node):
         except CodecError as error:
             self.get_logger().error(f"{topic} not recorded: {error}")
             return
-        self._pending.append(Raw(topic, message.stamp, data))
+        self._keep(topic, message.stamp, data)
         if isinstance(message, Tick):
             self._on_tick(message)
         elif isinstance(message, EpisodeEvent) and message.event != "begin":
@@ -162,7 +169,7 @@ class RecorderNode(Node):
         self._pending = [m for m in held if not self._is_before(m, tick)]
         self._request, self._now = tick.request, tick.stamp
         if tick.request:
-            self._begin(tick.episode)
+            self._begin(tick)
         self.drain()
 
     def _is_before(self, message: Raw, tick: Tick) -> bool:
@@ -171,12 +178,17 @@ class RecorderNode(Node):
             return message.stamp < tick.stamp
         return message.topic not in tick.inputs and message.topic != "episode/command"
 
-    def _begin(self, episode: Episode) -> None:
-        self._episode = episode
-        if episode.mode is not Mode.EVAL or self.settings.evaluations:
-            self.log = EpisodeLog(episode_path(self.folder, episode.index), self.spec, episode)
+    def _begin(self, tick: Tick) -> None:
+        self._episode = tick.episode
+        if self._episode.mode is not Mode.EVAL or self.settings.evaluations:
+            path = episode_path(self.folder, self._episode.index)
+            self.log = EpisodeLog(path, self.spec, self._episode)
+        # The end may overtake the first tick that a recorder hears of.
+        if self._end is not None and self._end.stamp >= tick.stamp:
+            self._on_end(self._end)
 
     def _on_end(self, event: EpisodeEvent) -> None:
+        self._end = event
         if event.index != self._episode.index:
             return
         self._close_at = time.monotonic() + GRACE
@@ -225,7 +237,7 @@ def body(stop: StopFlag) -> None:
         node.work(spinner)
     finally:
         # What the other nodes said last may have arrived, but not been looked at yet.
-        spinner.spin_out(GRACE)
+        spinner.spin_out(lambda: node.received, longest=3.0)
         node.drain()
         node.finish()
         spinner.close()

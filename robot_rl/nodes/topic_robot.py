@@ -22,7 +22,7 @@ from std_msgs.msg import String
 
 from robot_rl.core.clock import NANOSECONDS, Rate, nanoseconds
 from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
-from robot_rl.core.types import ArmCommand, ArmState, Episode, Pose, StampedPose, TeleopCommand
+from robot_rl.core.types import ArmCommand, ArmState, Episode, Mode, Pose, StampedPose, TeleopCommand
 from robot_rl.nodes.convert import (
     STATE_TYPES,
     arm_state,
@@ -278,8 +278,9 @@ class TopicTruth:
 class TopicTeleop:
     """The `Teleop` behind the topics: what the intervention node says about a tick.
 
-    In lockstep her answer to the very tick is waited for. On the real clock the newest one counts, as long
-    as it is not older than `max_age` [s]; without one the policy is in control.
+    In lockstep her answer to the very tick is waited for. On the real clock the newest one of the episode
+    counts, as long as it is not older than `max_age` [s]. Without one the policy is in control, but in a
+    demonstration, which is hers throughout, she is taken to hold still.
     """
 
     def __init__(self, robot: TopicRobot, max_age: float = 0.3) -> None:
@@ -289,12 +290,15 @@ class TopicTeleop:
         self._events: dict[int, Intervention] = {}
         self._problem: CodecError | None = None
         self._arrived_at = 0
+        self._demonstrates = False
         node = robot.node
         node.create_subscription(TwistStamped, "intervention/twist", self._on_twist, STREAM)
         node.create_subscription(String, "intervention/event", self._on_event, STREAM)
 
     def reset(self, episode: Episode, state: ArmState) -> None:
-        """Nothing to do: the intervention node sees the same tick."""
+        """Forget what she wanted in the episode before; the intervention node sees the same reset."""
+        self._demonstrates = episode.mode is Mode.DEMO
+        self._forget(state.stamp)
 
     def read(self, state: ArmState) -> TeleopCommand:
         if self.robot.rate is None:
@@ -304,7 +308,7 @@ class TopicTeleop:
             stamp = max(self._events.keys() & self._twists.keys(), default=-1)
             age = time.monotonic_ns() - self._arrived_at
             if stamp < 0 or age > nanoseconds(self.max_age):
-                return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
+                return TeleopCommand(state.stamp, active=self._demonstrates, twist=np.zeros(6))
         command = teleop_command(self._twists[stamp], self._events[stamp])
         self._forget(stamp)
         return command
