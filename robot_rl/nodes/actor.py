@@ -42,6 +42,9 @@ from robot_rl.nodes.results_file import append_result, drop_torn_line, read_resu
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
 from robot_rl.tasks.arm import ArmTaskConfig
 
+RECORDER_TIMEOUT = 20.0
+"""Longest wait for the recorder [s]."""
+
 
 @dataclass(frozen=True)
 class ActorSettings:
@@ -59,6 +62,8 @@ class ActorSettings:
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
     with_person: bool = True
     """Whether there is an intervention node."""
+    with_recorder: bool = False
+    """Whether there is a recorder, which the first episode waits for."""
     recover: bool = True
     """After a fault, ask the simulator to stand in for the person who guides the arm home and clears it. On a
     robot there is no such service: set this to False, and the actor waits until the fault is cleared."""
@@ -191,6 +196,8 @@ class Actor:
         session = self.session
         if self.link is not None:
             self.link.start(session.practice_steps)
+        if self.settings.with_recorder:
+            self._wait_for_recorder()
         if not self.lockstep:
             collect_garbage_only_when_told()
         phase, since = "", time.monotonic()
@@ -215,6 +222,15 @@ class Actor:
         self._write_summary()
         self._say("done")
         self.robot.events.wait_for_all_acked(Duration(seconds=1))
+
+    def _wait_for_recorder(self) -> None:
+        """Let the recorder hear the first episode from its start; go on without it when it is late."""
+        deadline = time.monotonic() + RECORDER_TIMEOUT
+        while not self.robot.events.get_subscription_count():
+            if time.monotonic() > deadline:
+                self.node.get_logger().warning("there is no recorder: the first episodes may not be logged")
+                return
+            self.spinner.spin_once()
 
     def _play_one(self, episode: Episode) -> EpisodeResult | None:
         """Play an episode; None when it was given up and has to be played again."""

@@ -96,7 +96,8 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
                 nice=idle,
             )
         )
-    session = {"seed": options.seed, "policy": options.policy, "with_person": options.person}
+    session: dict[str, Value] = {"seed": options.seed, "policy": options.policy}
+    session |= {"with_person": options.person, "with_recorder": options.record}
     parameters = timed | stored | session
     entries.append(
         NodeEntry("actor", "robot_rl.nodes.actor", parameters, respawn=True, leads=True, nice=urgent)

@@ -94,7 +94,9 @@ def running(
     table = []
     for entry in node_table(GraphOptions(task=task, out=str(out), **options)):
         if not only or entry.name in only:
-            extra = (parameters or {}).get(entry.name, {})
+            extra = dict((parameters or {}).get(entry.name, {}))
+            if entry.name == "actor" and only and "recorder" not in only:
+                extra["with_recorder"] = False
             table.append(
                 NodeEntry(
                     entry.name,
