@@ -10,6 +10,8 @@ other load on the machine hits them alike; a figure is the median over the round
 process CPU time. `pip install robot-rl[bench]` brings sbx-rl.
 """
 
+# The peer comes with the extra `bench`, which a developer need not have.
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import argparse
