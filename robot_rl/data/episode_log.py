@@ -97,13 +97,23 @@ class EpisodeLog:
         self._clock = clock or SteadyClock()
         self._flush_every = nanoseconds(flush_every)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._file = path.open("xb")
-        except FileExistsError:
-            raise LogError(f"{path} exists already: episode logs are never written over") from None
+        # The file gets its name when it says whose log it is: a process that is killed before that leaves no
+        # log that nobody can read.
+        nameless = path.with_suffix(".new")
+        self._file = nameless.open("wb")
         self._bag = _Bag(self._file, _COMPRESSION[compression])
-        self._bag.writer.add_metadata(_EPISODE, _episode_fields(spec, episode))
-        self.flush()
+        try:
+            self._bag.writer.add_metadata(_EPISODE, _episode_fields(spec, episode))
+            self.flush()
+            path.hardlink_to(nameless)
+        except FileExistsError:
+            self._file.close()
+            raise LogError(f"{path} exists already: episode logs are never written over") from None
+        except LogError:
+            self._file.close()
+            raise
+        finally:
+            nameless.unlink()
 
     def write(self, topic: str, msgtype: str, data: bytes, stamp: int) -> None:
         """Add a message: its CDR bytes and its log time [ns]; flush when that is due.
