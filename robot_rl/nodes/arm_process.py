@@ -10,7 +10,6 @@ Run as `python -m robot_rl.nodes.arm_process --ros-args -p task:=franka_pick_cub
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -24,7 +23,13 @@ from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
 from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
-from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
+from robot_rl.nodes.executor import (
+    Spinner,
+    StopFlag,
+    collect_garbage,
+    collect_garbage_only_when_told,
+    run,
+)
 from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Tick
 from robot_rl.nodes.params import Parameters
 
@@ -195,7 +200,7 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
         changed = process.services_called()
         if process.take_request():
             changed = True
-            gc.collect()
+            collect_garbage()
         command = process.take_command()
         if command is not None:
             arm.command(command)

@@ -52,11 +52,16 @@ class StopFlag:
 def collect_garbage_only_when_told() -> None:
     """Keep Python's garbage collector out of a control loop, where a full collection takes tens of ms.
 
-    What exists now is never looked at again; the loop calls `gc.collect` where it has time, at resets.
+    The loop calls `collect_garbage` where it has time, at resets.
     """
+    gc.disable()
+    collect_garbage()
+
+
+def collect_garbage() -> None:
+    """Collect, and never look again at what has survived."""
     gc.collect()
     gc.freeze()
-    gc.disable()
 
 
 class Spinner:

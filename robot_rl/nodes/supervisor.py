@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -229,10 +230,20 @@ def transport_environment(one_machine: bool, given: Mapping[str, str]) -> dict[s
 
 
 def priority(entry: NodeEntry) -> list[str]:
-    """What to put before the command of an entry for its niceness, as far as this user may choose it."""
+    """What to put before the command of an entry for its place on the CPU, as far as this user may choose it.
+
+    What is nice also keeps off the first CPU: where the kernel cannot be preempted, mapping the memory of a
+    learner alone holds a CPU for tens of milliseconds, whatever the priorities are.
+    """
     # The limit holds 20 minus the lowest niceness; `ulimit -e` sets it.
     allowed = os.geteuid() == 0 or 20 - resource.getrlimit(resource.RLIMIT_NICE)[0] <= entry.nice
-    return ["nice", "-n", str(entry.nice)] if entry.nice > 0 or (entry.nice < 0 and allowed) else []
+    if entry.nice == 0 or (entry.nice < 0 and not allowed):
+        return []
+    words = ["nice", "-n", str(entry.nice)]
+    cpus = sorted(os.sched_getaffinity(0))
+    if entry.nice > 0 and len(cpus) > 1 and shutil.which("taskset"):
+        words += ["taskset", "-c", ",".join(map(str, cpus[1:]))]
+    return words
 
 
 def _how(status: int) -> str:

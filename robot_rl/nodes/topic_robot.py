@@ -8,7 +8,6 @@ acting blind.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,7 +32,7 @@ from robot_rl.nodes.convert import (
     pose_from,
     teleop_command,
 )
-from robot_rl.nodes.executor import Spinner
+from robot_rl.nodes.executor import Spinner, collect_garbage
 from robot_rl.nodes.inputs import TickInputs
 from robot_rl.nodes.messages import EpisodeEvent, EpisodeRequest, Intervention, SafetyState, Tick
 from robot_rl.nodes.qos import STREAM
@@ -177,7 +176,7 @@ class TopicRobot:
         begin = EpisodeEvent(state.stamp, "begin", episode.index, episode.seed, episode.mode.value)
         self.events.publish(json_message(begin))
         if self.rate is not None:
-            gc.collect()
+            collect_garbage()
             self.rate.next_tick = self.rate.clock.now() + self.rate.period
         return state
 

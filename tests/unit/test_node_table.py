@@ -208,5 +208,12 @@ def test_only_who_may_raises_a_priority(monkeypatch, limit, user, allowed):
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
     assert priority(NodeEntry("a", "m", nice=-10)) == (["nice", "-n", "-10"] if allowed else [])
-    assert priority(NodeEntry("a", "m", nice=10)) == ["nice", "-n", "10"]
+    assert priority(NodeEntry("a", "m", nice=10))[:3] == ["nice", "-n", "10"]
     assert priority(NodeEntry("a", "m")) == []
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [({0, 1, 3}, ["taskset", "-c", "1,3"]), ({2}, [])])
+def test_the_learner_keeps_off_the_first_cpu(monkeypatch, cpus, expected):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: cpus)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert priority(NodeEntry("a", "m", nice=10)) == ["nice", "-n", "10", *expected]
