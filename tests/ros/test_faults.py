@@ -295,6 +295,7 @@ def test_a_stale_robot_is_not_acted_on(tmp_path: Path) -> None:
     config = reach(session__max_steps=10, session__evaluation_episodes=0, session__final_episodes=0)
     with running(tmp_path / "run", config, policy="hold", person=True, clock="realtime") as graph:
         graph.wait(lambda: "practice, 0 practice steps" in graph.log("actor"))
+        time.sleep(0.7)  # into the episode of 2 s: a robot that stops at a reset is another fault
         graph.kill("robot", signal.SIGSTOP)
         graph.wait(lambda: "no new state from the robot's process" in graph.log("actor"))
         graph.kill("robot", signal.SIGCONT)
