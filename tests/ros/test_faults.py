@@ -388,7 +388,7 @@ def test_damaged_commands_are_ignored(tmp_path: Path) -> None:
 
 def test_damaged_bytes_change_nothing(tmp_path: Path) -> None:
     """Truncated transitions, one that holds no numbers, and weights of another codec version."""
-    config = reach(session__evaluation_episodes=0, session__final_episodes=0)
+    config = reach(session__max_steps=600, session__evaluation_episodes=0, session__final_episodes=0)
     with (
         running(tmp_path / "run", config, record=False) as graph,
         probing(graph) as probe,
