@@ -46,6 +46,18 @@ class StaleStateError(RobotRlError):
     """A sensor or the robot's state has not been heard of for too long."""
 
 
+class CameraError(RobotRlError):
+    """A camera is gone, delivers nothing, or delivers what is no picture of the scene."""
+
+
+class EncoderError(RobotRlError):
+    """An encoder's file is missing, damaged or made for something else, or features are another encoder's."""
+
+
+class ClassifierError(RobotRlError):
+    """A reward classifier cannot be trained from this data, or cannot be loaded."""
+
+
 class LockstepStalledError(RobotRlError):
     """A peer of the lockstep graph did not deliver what the current tick waits for."""
 

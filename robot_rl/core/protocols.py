@@ -15,8 +15,12 @@ from robot_rl.core.spec import EnvSpec, Observation
 from robot_rl.core.types import (
     ArmCommand,
     ArmState,
+    CameraFeatures,
     Episode,
+    Intrinsics,
     Pose,
+    Sight,
+    StampedImage,
     StampedPose,
     Step,
     TeleopCommand,
@@ -68,8 +72,58 @@ class Tracker(Protocol):
 class Camera(Protocol):
     """A stamped image source."""
 
-    def read(self) -> tuple[int, np.ndarray]:
-        """Stamp [ns] of acquisition and (h, w, 3) uint8 RGB."""
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Of the images as `read` gives them, after cropping and resizing."""
+        ...
+
+    def read(self) -> StampedImage:
+        """The newest picture; waits for one where the last was read already.
+
+        Raises:
+            CameraError: None came for the camera's timeout, or the device is gone.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns pictures into features, once each."""
+
+    @property
+    def cameras(self) -> tuple[str, ...]: ...
+
+    @property
+    def digest(self) -> str:
+        """Changes with everything that changes the features."""
+        ...
+
+    def encode(self, images: Mapping[str, StampedImage]) -> Mapping[str, CameraFeatures]:
+        """Features of the picture of each camera that `images` names."""
+        ...
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """Judges from features whether the stages of a task are reached."""
+
+    def __call__(self, features: Mapping[str, CameraFeatures]) -> tuple[float, ...]:
+        """Probability that each stage is reached, the last one being success."""
+        ...
+
+
+@runtime_checkable
+class Vision(Protocol):
+    """Cameras, encoder and reward classifier as one sense: in this process, or behind topics."""
+
+    def reset(self, episode: Episode) -> None:
+        """Begin an episode; called after the robot was reset."""
+        ...
+
+    def look(self, state: ArmState) -> Sight:
+        """What is seen at the tick of `state`."""
         ...
 
     def close(self) -> None: ...
@@ -92,17 +146,6 @@ class GroundTruth(Protocol):
 
     def truth(self) -> Mapping[str, Pose]:
         """True poses of the objects now."""
-        ...
-
-
-@runtime_checkable
-class RewardModel(Protocol):
-    """Turns what the robot senses into a sparse reward."""
-
-    def reset(self) -> None: ...
-
-    def __call__(self, state: ArmState, objects: Mapping[str, StampedPose]) -> tuple[float, bool]:
-        """Reward of the step that ended in `state`, and whether the goal is reached."""
         ...
 
 

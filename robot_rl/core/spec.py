@@ -38,6 +38,9 @@ class ArraySpec:
     dtype: str = "float32"
     names: tuple[str, ...] = ()
     """Names of the elements of a vector, for plots and messages."""
+    encoder: str = ""
+    """Digest of the image encoder that made these features, "" for numbers that none made. It is part of the
+    spec, so that features of one encoder never meet a policy, a replay buffer or a log of another."""
 
     def __post_init__(self) -> None:
         if self.names and len(self.names) != math.prod(self.shape):
@@ -136,6 +139,42 @@ class Spec:
             start += array.size
         return out
 
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features of whole images, one array a camera: those of rank 1 that an encoder made."""
+        return tuple(n for n, a in self.entries if a.encoder and len(a.shape) == 1)
+
+    @cached_property
+    def crop_names(self) -> tuple[str, ...]:
+        """The features of randomly shifted crops, (crops, d) a camera, in the order of `feature_names`."""
+        return tuple(n for n, a in self.entries if a.encoder and len(a.shape) == 2)
+
+    @cached_property
+    def feature_size(self) -> int:
+        """Features of all cameras side by side."""
+        return sum(self.arrays[n].size for n in self.feature_names)
+
+    @cached_property
+    def crops(self) -> int:
+        """Crops of each image beside its centre view."""
+        return self.arrays[self.crop_names[0]].shape[0] if self.crop_names else 0
+
+    @cached_property
+    def image_names(self) -> tuple[str, ...]:
+        """The raw images, (height, width, 3) uint8: what a trainable encoder learns from."""
+        return tuple(n for n, a in self.entries if a.dtype == "uint8" and len(a.shape) == 3)
+
+    def features(self, observation: Observation) -> np.ndarray:
+        """(feature_size,) float16: the centre views of all cameras side by side."""
+        return np.concatenate([observation[n] for n in self.feature_names])
+
+    def views(self, observation: Observation) -> np.ndarray:
+        """(1 + crops, feature_size) float16: the centre views, then the crops, cameras side by side."""
+        centre = self.features(observation)[None]
+        if not self.crop_names:
+            return centre
+        return np.concatenate([centre, np.concatenate([observation[n] for n in self.crop_names], axis=1)])
+
     def zeros(self) -> dict[str, np.ndarray]:
         return {name: np.zeros(a.shape, a.dtype) for name, a in self.entries}
 
@@ -145,6 +184,7 @@ class Spec:
         for name, a in self.entries:
             row: dict[str, object] = {"name": name, "shape": list(a.shape), "dtype": a.dtype}
             row |= {"unit": a.unit, "frame": a.frame, "scale": a.scale, "names": list(a.names)}
+            row |= {"encoder": a.encoder} if a.encoder else {}
             row |= {k: v for k, v in (("low", a.low), ("high", a.high)) if math.isfinite(v)}
             rows.append(row)
         return rows

@@ -6,7 +6,8 @@ says otherwise. Stamps are integer nanoseconds of the graph's clock (simulated t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ class Mode(Enum):
     """The policy explores; the person may intervene."""
     EVAL = "eval"
     """The policy alone; nobody helps and nothing is learned."""
+    LABEL = "label"
+    """The person shows success and failure, and says by key which it is: data for a reward classifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,58 @@ class StampedPose:
 
     stamp: int
     pose: Pose
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole camera, as in `sensor_msgs/CameraInfo` [pixels]."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    """Column of the principal point; the centre of the first pixel is 0."""
+    cy: float
+    """Row of the principal point."""
+    distortion: tuple[float, ...] = ()
+    """Coefficients k1, k2, p1, p2, k3 of the model "plumb_bob"; () for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StampedImage:
+    """A picture and the time of its exposure [ns]."""
+
+    stamp: int
+    image: np.ndarray
+    """(h, w, 3) uint8 RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFeatures:
+    """What an encoder makes of one picture."""
+
+    stamp: int
+    """Exposure of the picture [ns]."""
+    centre: np.ndarray
+    """(d,) float16, of the whole picture, normalised: what a policy acts on."""
+    crops: np.ndarray
+    """(K, d) float16, of randomly shifted crops, for replay; K may be 0."""
+    encoder: str
+    """Digest of the encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the cameras tell at one instant."""
+
+    features: Mapping[str, CameraFeatures] = field(default_factory=dict)
+    """Camera to the features of its newest picture."""
+    stages: tuple[float, ...] = ()
+    """Probability that each stage of the task is reached, the last one being success; () without a
+    classifier."""
+    images: Mapping[str, StampedImage] = field(default_factory=dict)
+    """Camera to the picture, where this process has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +166,9 @@ class TeleopCommand:
     """-1 close, +1 open, 0 leave as it is."""
     outcome: str = ""
     """"success" or "failure" when the person ends the episode, else ""."""
+    label: int = -1
+    """The stage of the task that she says is reached, by the key that she holds down: 0 none, 1 the first
+    (success, where there is only one), ...; -1 when she labels nothing."""
 
 
 class Step(NamedTuple):

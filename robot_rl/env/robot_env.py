@@ -6,11 +6,11 @@ import numpy as np
 
 from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import RobotRlError, StaleStateError
-from robot_rl.core.protocols import Robot, Teleop, Tracker
+from robot_rl.core.protocols import Robot, Teleop, Tracker, Vision
 from robot_rl.core.spec import EnvSpec, Observation
-from robot_rl.core.types import ArmState, Episode, Mode, Source, Step, TeleopCommand
+from robot_rl.core.types import ArmState, Episode, Mode, Sight, Source, Step, TeleopCommand
 from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
-from robot_rl.env.task import Objects, Task
+from robot_rl.env.task import Objects, Senses, Task
 
 
 class RobotEnv:
@@ -30,6 +30,7 @@ class RobotEnv:
         control_rate: float,
         teleop: Teleop | None = None,
         max_object_age: float = 0.5,
+        vision: Vision | None = None,
     ) -> None:
         """Put a task together.
 
@@ -40,12 +41,14 @@ class RobotEnv:
             action: Mapping from actions to target poses.
             control_rate: Steps a second [Hz].
             teleop: The person who may act instead of the policy, or None.
-            max_object_age: Age at which a measured pose is too old to act on [s].
+            max_object_age: Age at which a measured pose, or a picture, is too old to act on [s].
+            vision: Cameras, encoder and classifier, or None.
         """
         self.robot = robot
         self.tracker = tracker
         self.task = task
         self.teleop = teleop
+        self.vision = vision
         self.mapping = CartesianAction(action, control_rate)
         self.spec = EnvSpec(task.observation_spec, self.mapping.spec, control_rate, task.name)
         self.max_object_age = nanoseconds(max_object_age)
@@ -53,6 +56,10 @@ class RobotEnv:
         self._state: ArmState | None = None
         self.objects: Objects = {}
         """Newest measured poses at the present tick."""
+        self.sight = Sight()
+        """What the cameras see at the present tick."""
+        self.person: TeleopCommand | None = None
+        """What the person wanted at the last step; None where there is none."""
         self._steps = 0
 
     @property
@@ -68,16 +75,18 @@ class RobotEnv:
         self._steps = 0
         if self.teleop is not None:
             self.teleop.reset(episode, self._state)
-        self.objects = self._fresh_objects(self._state)
-        return self.task.reset(self._state, self.objects)
+        if self.vision is not None:
+            self.vision.reset(episode)
+        self.person = None
+        return self.task.reset(self._state, self._sense(self._state))
 
     def step(self, proposal: np.ndarray) -> Step:
         proposal = self.mapping.validate(proposal)
         before = self.state
-        person = self._ask_person(before)
+        person = self.person = self._ask_person(before)
         if person is not None and person.active:
             action = self.mapping.from_teleop(person, before)
-            source = Source.DEMO if self._episode.mode is Mode.DEMO else Source.HUMAN
+            source = Source.HUMAN if self._episode.mode is Mode.TRAIN else Source.DEMO
         else:
             action, source = proposal, Source.POLICY
         penalty = self.mapping.penalty(action, before.gripper_closed)
@@ -85,8 +94,9 @@ class RobotEnv:
         self._state = after
         self._steps += 1
 
-        self.objects = self._fresh_objects(after)
-        observation, reward, success = self.task.step(after, self.objects)
+        observation, reward, success = self.task.step(after, self._sense(after))
+        if self._episode.mode is Mode.LABEL:  # it ends when she has shown everything
+            reward, success = 0.0, False
         outcome = person.outcome if person is not None else ""
         if outcome:  # the person's verdict outranks the sensed one
             success = outcome == "success"
@@ -95,6 +105,8 @@ class RobotEnv:
         return Step(observation, reward, success, truncated, action, source, penalty, success, after.stamp)
 
     def close(self) -> None:
+        if self.vision is not None:
+            self.vision.close()
         self.robot.close()
 
     def _ask_person(self, state: ArmState) -> TeleopCommand | None:
@@ -102,13 +114,24 @@ class RobotEnv:
             return None
         return self.teleop.read(state)
 
+    def _sense(self, state: ArmState) -> Senses:
+        self.objects = self._fresh_objects(state)
+        if self.vision is not None:
+            self.sight = self.vision.look(state)
+            for camera, features in self.sight.features.items():
+                self._check_age(state, features.stamp, f"the picture of {camera!r}", "camera")
+        return Senses(self.objects, self.sight)
+
     def _fresh_objects(self, state: ArmState) -> Objects:
         objects = self.tracker.read()
         for name, measured in objects.items():
-            age = state.stamp - measured.stamp
-            if age > self.max_object_age:
-                raise StaleStateError(
-                    f"the pose of {name!r} is {seconds(age):.2f} s old "
-                    f"(at most {seconds(self.max_object_age):.2f} s): is its tracker running and in view?"
-                )
+            self._check_age(state, measured.stamp, f"the pose of {name!r}", "tracker")
         return objects
+
+    def _check_age(self, state: ArmState, stamp: int, what: str, source: str) -> None:
+        age = state.stamp - stamp
+        if age > self.max_object_age:
+            raise StaleStateError(
+                f"{what} is {seconds(age):.2f} s old (at most {seconds(self.max_object_age):.2f} s): "
+                f"is its {source} running and in view?"
+            )

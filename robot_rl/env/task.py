@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from robot_rl.core.spec import Observation, Spec
-from robot_rl.core.types import ArmState, Pose, StampedPose
+from robot_rl.core.types import ArmState, Pose, Sight, StampedPose
 
 Objects = Mapping[str, StampedPose]
 """Newest measured pose of each tracked object."""
+
+
+class Senses(NamedTuple):
+    """What is known of the scene at one instant."""
+
+    objects: Objects
+    sight: Sight = Sight()
+    """Empty for a robot without cameras."""
 
 
 class Judgement(NamedTuple):
@@ -34,9 +42,9 @@ class Task(Protocol):
         """Steps after which an episode is truncated."""
         ...
 
-    def reset(self, state: ArmState, objects: Objects) -> Observation: ...
+    def reset(self, state: ArmState, senses: Senses) -> Observation: ...
 
-    def step(self, state: ArmState, objects: Objects) -> Judgement: ...
+    def step(self, state: ArmState, senses: Senses) -> Judgement: ...
 
     def judge(self) -> Judge:
         """A judge of success by the true poses, for the evaluation alone."""

@@ -11,7 +11,7 @@ from robot_rl.core.frames import conjugate, multiply, rotation_vector, swing_twi
 from robot_rl.core.spec import ArraySpec, Observation, Spec
 from robot_rl.core.types import ArmState, Pose
 from robot_rl.env.relative_frame import tool_axes
-from robot_rl.env.task import Judgement, Objects
+from robot_rl.env.task import Judgement, Objects, Senses
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class PickCube:
             }
         )
 
-    def reset(self, state: ArmState, objects: Objects) -> Observation:
+    def reset(self, state: ArmState, senses: Senses) -> Observation:
         self._held.reset()
         self._width = state.gripper_width
-        return self._observe(state, objects)
+        return self._observe(state, senses.objects)
 
-    def step(self, state: ArmState, objects: Objects) -> Judgement:
-        success = self._held.update(state, objects["cube"].pose)
-        observation = self._observe(state, objects)
+    def step(self, state: ArmState, senses: Senses) -> Judgement:
+        success = self._held.update(state, senses.objects["cube"].pose)
+        observation = self._observe(state, senses.objects)
         self._width = state.gripper_width
         return Judgement(observation, 1.0 if success else 0.0, success)
 

@@ -10,7 +10,7 @@ import numpy as np
 from robot_rl.core.spec import ArraySpec, Observation, Spec
 from robot_rl.core.types import ArmState, Pose
 from robot_rl.env.relative_frame import tool_axes
-from robot_rl.env.task import Judgement, Objects
+from robot_rl.env.task import Judgement, Objects, Senses
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class Reach:
             }
         )
 
-    def reset(self, state: ArmState, objects: Objects) -> Observation:
+    def reset(self, state: ArmState, senses: Senses) -> Observation:
         self._near = Within(self.config.radius, self._ticks)
-        return self._observe(state, objects)
+        return self._observe(state, senses.objects)
 
-    def step(self, state: ArmState, objects: Objects) -> Judgement:
-        success = self._near.see(state, objects["goal"].pose)
-        return Judgement(self._observe(state, objects), 1.0 if success else 0.0, success)
+    def step(self, state: ArmState, senses: Senses) -> Judgement:
+        success = self._near.see(state, senses.objects["goal"].pose)
+        return Judgement(self._observe(state, senses.objects), 1.0 if success else 0.0, success)
 
     def judge(self) -> Within:
         # Half a millimetre of marker noise must not turn a sensed success into a failure.

@@ -8,6 +8,7 @@ import pytest
 from robot_rl.core.frames import multiply, yaw_quaternion
 from robot_rl.core.types import ArmState, Pose, StampedPose
 from robot_rl.env.cartesian_action import upright
+from robot_rl.env.task import Senses
 from robot_rl.tasks.pick_cube import PickCube, PickCubeConfig
 from robot_rl.tasks.reach import Reach, ReachConfig
 
@@ -17,8 +18,8 @@ def arm(position=(0.5, 0.0, 0.02), yaw: float = 0.0, closed: bool = False, width
     return ArmState(0, np.zeros(7), np.zeros(7), tcp, np.zeros(6), np.zeros(6), width, closed, tcp)
 
 
-def cube(position=(0.5, 0.0, 0.02), yaw: float = 0.0) -> dict[str, StampedPose]:
-    return {"cube": StampedPose(0, Pose(np.array(position, float), yaw_quaternion(yaw)))}
+def cube(position=(0.5, 0.0, 0.02), yaw: float = 0.0) -> Senses:
+    return Senses({"cube": StampedPose(0, Pose(np.array(position, float), yaw_quaternion(yaw)))})
 
 
 def test_the_cube_is_seen_from_the_tool():
@@ -43,7 +44,8 @@ def test_moving_arm_and_cube_together_changes_nothing():
     c, s = math.cos(0.4), math.sin(0.4)
     offset = np.array([c * 0.05 - s * 0.05, s * 0.05 + c * 0.05, -0.08])
     position = np.array([0.4, -0.2, 0.1])
-    moved = {"cube": StampedPose(0, Pose(position + offset, multiply(turn, yaw_quaternion(0.3))))}
+    moved = cube(position + offset)
+    moved.objects["cube"].pose.quaternion[:] = multiply(turn, yaw_quaternion(0.3))
     there = task.reset(arm(position, yaw=0.5), moved)
     for name, value in here.items():
         np.testing.assert_allclose(there[name], value, atol=1e-6, err_msg=name)
@@ -96,7 +98,7 @@ def test_what_the_robot_calls_a_success_the_truth_does_too():
 
 def test_reach_wants_the_tool_to_stay():
     task = Reach(ReachConfig(radius=0.02, hold_time=0.3), 10.0)
-    goal = {"goal": StampedPose(0, Pose(np.array([0.5, 0.0, 0.2]), yaw_quaternion(0.0)))}
+    goal = Senses({"goal": StampedPose(0, Pose(np.array([0.5, 0.0, 0.2]), yaw_quaternion(0.0)))})
     near, far = arm((0.5, 0.015, 0.2)), arm((0.5, 0.03, 0.2))
     seen = task.reset(far, goal)
     task.observation_spec.validate(seen)
