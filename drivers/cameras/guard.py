@@ -64,8 +64,8 @@ class FrameGuard:
         image = frame.image
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
             raise CameraError(
-                f"camera {self.camera!r} delivers an image of shape {image.shape}, {image.dtype}, but announced "
-                f"({height}, {width}, 3), uint8: check its resolution, crop and size"
+                f"camera {self.camera!r} delivers an image of shape {image.shape}, {image.dtype}, but "
+                f"announced ({height}, {width}, 3), uint8: check its resolution, crop and size"
             )
         if self._stamp is not None and frame.stamp <= self._stamp:
             self.dropped += 1
