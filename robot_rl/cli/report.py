@@ -48,7 +48,10 @@ class TrainingProgress:
         if phase == "practice":
             self._practice_s += now - self._last
         self._last = now
-        if phase == "demonstrations":
+        if phase == "labels":
+            done, total = len(record.labels), session.config.label_episodes
+            text = f"{done} of {total} episodes"
+        elif phase == "demonstrations":
             done, total = sum(r.success for r in record.demonstrations), session.demonstrations
             text = f"{done}/{total}, {record.demonstration_steps:.0f} steps each"
         elif phase == "practice":

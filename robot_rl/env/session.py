@@ -16,7 +16,8 @@ from robot_rl.core.types import Episode, EpisodeResult, Mode
 SEED_STRIDE = 1_000_003
 EVALUATION_SEEDS = 500_000
 FINAL_SEEDS = 900_000
-"""Offsets that keep the seeds of evaluations apart from those of practice, and of each other."""
+LABEL_SEEDS = 300_000
+"""Offsets that keep the seeds of evaluations and labels apart from those of practice, and of each other."""
 
 RECENT = 20
 """Practice episodes that `SessionRecord.alone_lately` looks back on."""
@@ -26,6 +27,9 @@ RECENT = 20
 class SessionConfig:
     """When to evaluate and when to stop."""
 
+    label_episodes: int = 0
+    """Episodes for a reward classifier, before everything else: the person shows success and failure and
+    labels what she shows [episodes]."""
     max_steps: int = 10_000
     """Practice ends after this many steps [environment steps]."""
     evaluate_every: int = 1000
@@ -70,6 +74,7 @@ class Evaluation:
 class SessionRecord:
     """All results so far, in order."""
 
+    labels: list[EpisodeResult] = field(default_factory=list)
     demonstrations: list[EpisodeResult] = field(default_factory=list)
     practice: list[EpisodeResult] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -106,7 +111,8 @@ class SessionRecord:
 class Session:
     """Says which episode comes next until the training is over.
 
-    It first asks for `demonstrations` successful demonstrations, then practises and evaluates in turn.
+    It asks for the label episodes, if any, then for `demonstrations` successful demonstrations; then it
+    practises and evaluates in turn.
     """
 
     def __init__(
@@ -129,7 +135,9 @@ class Session:
 
     @property
     def phase(self) -> str:
-        """One of "demonstrations", "practice", "evaluation", "final evaluation", "done"."""
+        """One of "labels", "demonstrations", "practice", "evaluation", "final evaluation", "done"."""
+        if len(self.record.labels) < self.config.label_episodes:
+            return "labels"
         if self._demonstrations_missing():
             return "demonstrations"
         if self._evaluating:
@@ -156,6 +164,8 @@ class Session:
     def next_episode(self) -> Episode | None:
         """The episode to run now, None when all is done."""
         match self.phase:
+            case "labels":
+                return self._episode(Mode.LABEL, LABEL_SEEDS + self._index)
             case "demonstrations":
                 return self._episode(Mode.DEMO, self._index)
             case "practice":
@@ -171,7 +181,9 @@ class Session:
         """Take the result of the episode that `next_episode` gave."""
         phase = self.phase
         self._index += 1
-        if phase == "demonstrations":
+        if phase == "labels":
+            self.record.labels.append(result)
+        elif phase == "demonstrations":
             self.record.demonstrations.append(result)
             attempts = len(self.record.demonstrations)
             if attempts >= 4 * self.demonstrations and self._demonstrations_missing():

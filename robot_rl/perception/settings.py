@@ -90,7 +90,7 @@ class ClassifierConfig:
     """The reward classifier at run time."""
 
     directory: str = ""
-    """What `robot-rl train-classifier` wrote; "" makes `robot-rl train` collect labels and train one first."""
+    """What `robot-rl train-classifier` wrote; "": `robot-rl train` collects labels and trains one first."""
     threshold: float = 0.0
     """Probability above which a stage counts as reached; 0 takes the calibrated one of the classifier."""
     hold_time: float = 0.5

@@ -58,6 +58,11 @@ class ArmTaskConfig(ABC):
         return () if self.arm.scene.kind == "empty" else (self.arm.scene.kind,)
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras through which the task is seen; () for a task of measured poses."""
+        return ()
+
+    @property
     def spec(self) -> EnvSpec:
         """What policy, learner and logs of this task agree on; made without an environment."""
         task = self.task()

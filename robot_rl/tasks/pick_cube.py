@@ -23,6 +23,8 @@ class PickCubeConfig:
     margin: float = 0.003
     """Added to the height that the robot itself must sense, so that marker noise does not end an episode
     that ground truth would not call a success [m]."""
+    label_margin: float = 0.02
+    """A person calls the cube lifted when it is this much higher than it must be [m]."""
     hold_time: float = 0.5
     """How long the cube must be held there [s]."""
     time_limit: float = 10.0
@@ -45,11 +47,14 @@ class HeldAbove:
     def reset(self) -> None:
         self.ticks = 0
 
+    def now(self, state: ArmState, cube: Pose) -> bool:
+        """Whether the cube is held high enough at this instant."""
+        apart = float(np.linalg.norm(cube.position - state.tcp.position))
+        return state.gripper_closed and apart < self.radius and float(cube.position[2]) >= self.height
+
     def update(self, state: ArmState, cube: Pose) -> bool:
         """See one tick; True once the hold is long enough."""
-        apart = float(np.linalg.norm(cube.position - state.tcp.position))
-        held = state.gripper_closed and apart < self.radius and float(cube.position[2]) >= self.height
-        self.ticks = self.ticks + 1 if held else 0
+        self.ticks = self.ticks + 1 if self.now(state, cube) else 0
         return self.ticks >= self.wanted
 
     @property
@@ -86,6 +91,7 @@ class PickCube:
         self.control_rate = control_rate
         self.time_limit = round(config.time_limit * control_rate)
         self._held = HeldAbove(config, control_rate, config.margin)
+        self._clearly_held = HeldAbove(config, control_rate, config.label_margin)
         self._width = 0.0
         self.observation_spec = Spec.of(
             {
@@ -112,6 +118,9 @@ class PickCube:
         observation = self._observe(state, senses.objects)
         self._width = state.gripper_width
         return Judgement(observation, 1.0 if success else 0.0, success)
+
+    def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
+        return int(self._clearly_held.now(state, truth["cube"]))
 
     def judge(self) -> HeldAboveByTruth:
         return HeldAboveByTruth(self.config, self.control_rate)

@@ -75,6 +75,9 @@ class Reach:
         success = self._near.see(state, senses.objects["goal"].pose)
         return Judgement(self._observe(state, senses.objects), 1.0 if success else 0.0, success)
 
+    def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
+        return int(np.linalg.norm(truth["goal"].position - state.tcp.position) < self.config.radius)
+
     def judge(self) -> Within:
         # Half a millimetre of marker noise must not turn a sensed success into a failure.
         return Within(self.config.radius + 0.003, self._ticks)

@@ -1,0 +1,116 @@
+"""Put a square peg into a square hole: the pure part of `franka_peg_insert`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_rl.core.frames import rotate, swing_twist, tool_yaw
+from robot_rl.core.spec import ArraySpec, Observation, Spec
+from robot_rl.core.types import ArmState, Pose
+from robot_rl.env.relative_frame import tool_axes
+from robot_rl.env.task import Judgement, Objects, Senses
+from robot_rl.tasks.proprioception import Proprioception
+
+
+@dataclass(frozen=True)
+class PegInsertConfig:
+    """Goal and time limit."""
+
+    depth: float = 0.02
+    """The peg's tip must be this far below the mouth of the hole [m]."""
+    label_margin: float = 0.002
+    """A person calls the peg inserted when it is this much deeper than it must be [m]."""
+    hold_time: float = 0.3
+    """How long it must stay there [s]."""
+    time_limit: float = 10.0
+    """Length of an episode [s]."""
+    peg_length: float = 0.04
+    """From the TCP to the peg's tip, along the tool axis [m]; as in the scene."""
+
+
+def tip(config: PegInsertConfig, tcp: Pose) -> np.ndarray:
+    """(3,) tip of the peg in the base frame [m]."""
+    return tcp.position + rotate(tcp.quaternion, np.array([0.0, 0.0, config.peg_length]))
+
+
+class Inserted:
+    """Counts for how many ticks in a row the peg has been deep enough; also the evaluation's judge."""
+
+    def __init__(self, config: PegInsertConfig, control_rate: float, margin: float = 0.0) -> None:
+        self.config = config
+        self.depth = config.depth + margin
+        self.wanted = max(1, round(config.hold_time * control_rate))
+        self.ticks = 0
+        self._reached = False
+
+    def now(self, state: ArmState, hole: Pose) -> bool:
+        """Whether the peg is deep enough at this instant, and inside the hole, not beside the board."""
+        way = tip(self.config, state.tcp) - hole.position
+        return bool(way[2] <= -self.depth and np.hypot(way[0], way[1]) < 0.01)
+
+    def see(self, state: ArmState, hole: Pose) -> bool:
+        """See one tick; True while the hold is long enough."""
+        self.ticks = self.ticks + 1 if self.now(state, hole) else 0
+        return self.ticks >= self.wanted
+
+    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
+        self._reached = self.see(state, truth["hole"]) or self._reached
+        return self._reached
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.ticks / self.wanted)
+
+
+class PegInsert:
+    """Observation and sparse reward of inserting the peg into the tracked object `hole`.
+
+    What is observed of the hole is relative to the tool, and the square makes its yaw repeat after a quarter
+    of a turn. Force and torque tell whether the peg touches, and on which side.
+    """
+
+    name = "franka_peg_insert"
+
+    def __init__(self, config: PegInsertConfig, control_rate: float) -> None:
+        self.config = config
+        self.control_rate = control_rate
+        self.time_limit = round(config.time_limit * control_rate)
+        self._inserted = Inserted(config, control_rate)
+        self._clearly = Inserted(config, control_rate, config.label_margin)
+        self._own = Proprioception(control_rate, gripper=False, force=True)
+        arrays = {
+            "hole.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.03, names=("x", "y", "z")),
+            "hole.yaw": ArraySpec((2,), "1", "tool", -1, 1, names=("cos4", "sin4")),
+            "hold": ArraySpec((1,), "1", "", 0, 1),
+        }
+        self.observation_spec = Spec.of(arrays | self._own.arrays)
+
+    def reset(self, state: ArmState, senses: Senses) -> Observation:
+        self._inserted = Inserted(self.config, self.control_rate)
+        self._own.reset(state)
+        return self._observe(state, senses.objects)
+
+    def step(self, state: ArmState, senses: Senses) -> Judgement:
+        success = self._inserted.see(state, senses.objects["hole"].pose)
+        return Judgement(self._observe(state, senses.objects), 1.0 if success else 0.0, success)
+
+    def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
+        return int(self._clearly.now(state, truth["hole"]))
+
+    def judge(self) -> Inserted:
+        return Inserted(self.config, self.control_rate)
+
+    def _observe(self, state: ArmState, objects: Objects) -> Observation:
+        hole = objects["hole"].pose
+        axes = tool_axes(state).T
+        yaw = 4.0 * (swing_twist(hole.quaternion)[1] - tool_yaw(state.tcp.quaternion))
+        values = {
+            "hole.position": axes @ (hole.position - tip(self.config, state.tcp)),
+            "hole.yaw": np.array([np.cos(yaw), np.sin(yaw)]),
+            "hold": np.array([self._inserted.fraction]),
+        }
+        observation = {name: value.astype(np.float32) for name, value in values.items()}
+        return observation | self._own.observe(state)
