@@ -14,14 +14,19 @@ import numpy as np
 
 from robot_rl.core.clock import NANOSECONDS
 from robot_rl.core.errors import LogError
-from robot_rl.core.types import Pose
+from robot_rl.core.types import Intrinsics, Pose
 
 POSE = "geometry_msgs/msg/PoseStamped"
 TWIST = "geometry_msgs/msg/TwistStamped"
 WRENCH = "geometry_msgs/msg/WrenchStamped"
 JOINT_STATE = "sensor_msgs/msg/JointState"
+IMAGE = "sensor_msgs/msg/Image"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 STRING = "std_msgs/msg/String"
 BYTES = "std_msgs/msg/UInt8MultiArray"
+
+DISTORTION_MODEL = "plumb_bob"
+"""The only one: k1, k2, p1, p2, k3."""
 
 _EMPTY = np.zeros(0)
 
@@ -62,6 +67,30 @@ def joint_state(
             raise LogError(f"joint state: {len(values)} {what} for {len(names)} names")
     arrays = [_EMPTY if v is None else np.asarray(v, np.float64) for v in (position, velocity, effort)]
     return _serialize(_type(JOINT_STATE)(_header(stamp, frame), list(names), *arrays), JOINT_STATE)
+
+
+def image(stamp: int, image: np.ndarray, frame: str) -> bytes:
+    """`sensor_msgs/Image` of (h, w, 3) uint8, as "rgb8", seen from `frame`."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise LogError(f"image: {image.dtype} {image.shape}, expected uint8 (height, width, 3)")
+    height, width, _ = image.shape
+    pixels = np.ascontiguousarray(image).reshape(-1)
+    message = _type(IMAGE)(_header(stamp, frame), height, width, "rgb8", 0, 3 * width, pixels)
+    return _serialize(message, IMAGE)
+
+
+def camera_info(stamp: int, intrinsics: Intrinsics, frame: str) -> bytes:
+    """`sensor_msgs/CameraInfo` of a camera that is not rectified; `frame` is its optical frame."""
+    c, float64 = intrinsics, np.float64
+    k = np.array([c.fx, 0, c.cx, 0, c.fy, c.cy, 0, 0, 1], float64)
+    p = np.array([c.fx, 0, c.cx, 0, 0, c.fy, c.cy, 0, 0, 0, 1, 0], float64)
+    distortion = np.array(c.distortion or (0.0,) * 5, float64)
+    whole = _type("sensor_msgs/msg/RegionOfInterest")(0, 0, 0, 0, False)
+    header, r = _header(stamp, frame), np.eye(3).reshape(-1)
+    message = _type(CAMERA_INFO)(
+        header, c.height, c.width, DISTORTION_MODEL, distortion, k, r, p, 0, 0, whole
+    )
+    return _serialize(message, CAMERA_INFO)
 
 
 def string(text: str) -> bytes:

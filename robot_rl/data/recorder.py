@@ -11,33 +11,81 @@ from typing import Self
 import numpy as np
 
 from robot_rl.core.spec import EnvSpec
-from robot_rl.core.types import ArmState, Episode, EpisodeResult, StampedPose, Transition
+from robot_rl.core.types import (
+    ArmState,
+    Episode,
+    EpisodeResult,
+    Intrinsics,
+    Sight,
+    StampedImage,
+    StampedPose,
+    TeleopCommand,
+    Transition,
+)
 from robot_rl.data import messages
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeLog, episode_path
+from robot_rl.data.json_messages import Intervention, encode
 
 BASE = "base"
 """frame_id of the robot's base."""
+
+SUCCESS_PROBABILITY_TOPIC = "reward/success_probability"
+"""Topic of what the reward classifier thinks: the probability of each stage, as `sensor_msgs/JointState`."""
+
+
+def optical_frame(camera: str) -> str:
+    """frame_id of a camera's pictures: x to the right of the image, y down, z out of the lens."""
+    return f"{camera}_optical_frame"
+
+
+def stage_names(count: int) -> list[str]:
+    """Names of the stages of a task in `SUCCESS_PROBABILITY_TOPIC`; the last one is success."""
+    return [f"stage{i + 1}" for i in range(count)]
 
 
 class EpisodeRecorder:
     """Writes one log an episode into a folder, as it happens."""
 
-    def __init__(self, folder: Path, spec: EnvSpec) -> None:
+    def __init__(
+        self, folder: Path, spec: EnvSpec, intrinsics: Mapping[str, Intrinsics] | None = None
+    ) -> None:
+        """Record into a folder.
+
+        Args:
+            folder: Where the logs go.
+            spec: Observation and action of the task.
+            intrinsics: Of each camera, logged once an episode.
+        """
         self.folder = folder
         self.spec = spec
+        self.intrinsics = dict(intrinsics or {})
         self._codec = TransitionCodec(spec)
         self._log: EpisodeLog | None = None
-        self._measured: dict[str, int] = {}
+        self._logged: dict[str, int] = {}
+        """Topic to the stamp of the last measurement, picture or answer in the log."""
 
     def begin(self, episode: Episode) -> None:
         """Start the log of an episode; one that was not ended is closed without a result."""
         self.close()
-        self._measured = {}
+        self._logged = {}
         self._log = EpisodeLog(episode_path(self.folder, episode.index), self.spec, episode)
 
-    def state(self, state: ArmState, objects: Mapping[str, StampedPose]) -> None:
-        """Log what the arm reports at one tick, and the object poses that are new since the last."""
+    def state(
+        self,
+        state: ArmState,
+        objects: Mapping[str, StampedPose],
+        sight: Sight | None = None,
+        person: TeleopCommand | None = None,
+    ) -> None:
+        """Log what is known at one tick.
+
+        Args:
+            state: What the arm reports.
+            objects: Measured poses; those that are new since the last tick are logged.
+            sight: What the cameras see. New pictures are logged, but no features: they can be made again.
+            person: What the person wanted at the tick before this one, with its stamp.
+        """
         if self._log is None:
             return
         write, stamp = self._log.write, state.stamp
@@ -56,10 +104,44 @@ class EpisodeRecorder:
         write("gripper/state", messages.JOINT_STATE, gripper, stamp)
         write("arm/controller_state", messages.POSE, target, stamp)
         for name, measured in objects.items():
-            if self._measured.get(name) != measured.stamp:
-                self._measured[name] = measured.stamp
+            if self._is_new(f"{name}/pose", measured.stamp):
                 data = messages.pose_stamped(measured.stamp, measured.pose, BASE)
                 write(f"{name}/pose", messages.POSE, data, stamp)
+        if sight is not None:
+            for camera, picture in sight.images.items():
+                self._picture(self._log, camera, picture)
+            if sight.stages:
+                data = messages.joint_state(
+                    stamp, stage_names(len(sight.stages)), np.array(sight.stages), frame=""
+                )
+                write(SUCCESS_PROBABILITY_TOPIC, messages.JOINT_STATE, data, stamp)
+        if person is not None:
+            self._answer(self._log, person)
+
+    def _picture(self, log: EpisodeLog, camera: str, picture: StampedImage) -> None:
+        topic, stamp = f"{camera}/image_raw", picture.stamp
+        first = topic not in self._logged
+        if not self._is_new(topic, stamp):
+            return
+        frame = optical_frame(camera)
+        if first and camera in self.intrinsics:
+            info = messages.camera_info(stamp, self.intrinsics[camera], frame)
+            log.write(f"{camera}/camera_info", messages.CAMERA_INFO, info, stamp)
+        log.write(topic, messages.IMAGE, messages.image(stamp, picture.image, frame), stamp)
+
+    def _answer(self, log: EpisodeLog, person: TeleopCommand) -> None:
+        stamp = person.stamp
+        if not self._is_new("intervention/event", stamp):
+            return
+        event = Intervention(stamp, person.active, person.gripper, person.outcome, person.label)
+        twist = messages.twist_stamped(stamp, person.twist, BASE)
+        log.write("intervention/twist", messages.TWIST, twist, stamp)
+        log.write("intervention/event", messages.STRING, messages.string(encode(event)), stamp)
+
+    def _is_new(self, topic: str, stamp: int) -> bool:
+        new = self._logged.get(topic) != stamp
+        self._logged[topic] = stamp
+        return new
 
     def transition(self, transition: Transition) -> None:
         """Log a transition."""

@@ -20,8 +20,9 @@ PolicyAt = Callable[[], Policy]
 class EpisodeRunner:
     """Plays episodes of an environment with a policy and hands out their transitions.
 
-    Transitions are numbered without a gap in the order of their execution. An evaluation produces none; a
-    demonstration hands its own out when it has succeeded, so that a failed one teaches nothing.
+    Transitions are numbered without a gap in the order of their execution. An evaluation produces none, nor
+    does an episode for labels; a demonstration hands its own out when it has succeeded, so that a failed one
+    teaches nothing.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class EpisodeRunner:
         recorder = self.recorder if episode.mode is not Mode.EVAL else None
         if recorder is not None:
             recorder.begin(episode)
-            recorder.state(self.env.state, self.env.objects)
+            recorder.state(self.env.state, self.env.objects, self.env.sight, self.env.person)
         judge = self.env.task.judge() if self.truth is not None else None
         held: list[Transition] = []
         total, human_steps, interventions, steps = 0.0, 0, 0, 0
@@ -87,8 +88,8 @@ class EpisodeRunner:
                 success, fault = False, error.reason
                 break
             if recorder is not None:
-                recorder.state(self.env.state, self.env.objects)
-            if episode.mode is not Mode.EVAL:
+                recorder.state(self.env.state, self.env.objects, self.env.sight, self.env.person)
+            if episode.mode in (Mode.DEMO, Mode.TRAIN):
                 transition = Transition(
                     key=Key(self.actor, self.run_number, self.sequence + len(held)),
                     episode=episode.index,

@@ -13,14 +13,25 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header, String, UInt8MultiArray
 
 from robot_rl.core.clock import NANOSECONDS
-from robot_rl.core.errors import CodecError
-from robot_rl.core.types import ArmCommand, ArmState, Pose, StampedPose, TeleopCommand
-from robot_rl.nodes import messages
-from robot_rl.nodes.messages import Intervention, SafetyState
+from robot_rl.core.errors import CameraError, CodecError
+from robot_rl.core.types import (
+    ArmCommand,
+    ArmState,
+    Intrinsics,
+    Pose,
+    StampedImage,
+    StampedPose,
+    TeleopCommand,
+)
+from robot_rl.data import json_messages
+from robot_rl.data.json_messages import Intervention
+from robot_rl.data.messages import DISTORTION_MODEL
+from robot_rl.data.recorder import optical_frame, stage_names
+from robot_rl.nodes.messages import SafetyState
 
 BASE = "base"
 """frame_id of the robot's base."""
@@ -179,23 +190,84 @@ def arm_command(target: PoseStamped, gripper: JointState) -> ArmCommand:
 
 def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
     """`intervention/twist` and `intervention/event`."""
-    event = Intervention(command.stamp, command.active, command.gripper, command.outcome)
+    event = Intervention(command.stamp, command.active, command.gripper, command.outcome, command.label)
     return twist_message(command.stamp, command.twist), json_message(event)
 
 
 def teleop_command(twist: TwistStamped, event: Intervention) -> TeleopCommand:
     """Inverse of `teleop_messages`."""
-    return TeleopCommand(event.stamp, event.active, twist_from(twist), event.gripper, event.outcome)
+    return TeleopCommand(
+        event.stamp, event.active, twist_from(twist), event.gripper, event.outcome, event.label
+    )
+
+
+def image_message(camera: str, picture: StampedImage) -> Image:
+    """A picture as "rgb8"."""
+    height, width, _ = picture.image.shape
+    message = Image(
+        header=Header(stamp=time_message(picture.stamp), frame_id=optical_frame(camera)),
+        height=height,
+        width=width,
+        encoding="rgb8",
+        step=3 * width,
+    )
+    message.data = array.array("B", picture.image.tobytes())
+    return message
+
+
+def image_from(message: Image) -> StampedImage:
+    """Inverse of `image_message`; `CameraError` for an encoding or a size that its bytes contradict."""
+    if message.encoding != "rgb8":
+        raise CameraError(f"an image has the encoding {message.encoding!r}, expected 'rgb8'")
+    height, width, step = message.height, message.width, message.step
+    if step != 3 * width or len(message.data) != height * step:
+        raise CameraError(
+            f"an image of {width} x {height} has {len(message.data)} bytes in rows of {step}, "
+            f"expected {3 * width * height} in rows of {3 * width}"
+        )
+    pixels = np.frombuffer(message.data, np.uint8).reshape(height, width, 3)
+    return StampedImage(nanoseconds_of(message.header.stamp), pixels)
+
+
+def camera_info_message(camera: str, stamp: int, intrinsics: Intrinsics) -> CameraInfo:
+    """What a camera is; its pictures are not rectified."""
+    c = intrinsics
+    return CameraInfo(
+        header=Header(stamp=time_message(stamp), frame_id=optical_frame(camera)),
+        height=c.height,
+        width=c.width,
+        distortion_model=DISTORTION_MODEL,
+        d=list(c.distortion or (0.0,) * 5),
+        k=[c.fx, 0.0, c.cx, 0.0, c.fy, c.cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[c.fx, 0.0, c.cx, 0.0, 0.0, c.fy, c.cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+def probability_message(stamp: int, stages: tuple[float, ...]) -> JointState:
+    """`reward/success_probability`: of each stage of the task."""
+    stamped = Header(stamp=time_message(stamp))
+    return JointState(header=stamped, name=stage_names(len(stages)), position=list(stages))
+
+
+def probability_from(message: JointState) -> tuple[float, ...]:
+    """Inverse of `probability_message`, without the stamp."""
+    if list(message.name) != stage_names(len(message.position)) or not message.name:
+        raise CodecError(
+            f"reward/success_probability: names {list(message.name)} for {len(message.position)} values, "
+            "expected stage1, stage2, ..."
+        )
+    return tuple(message.position)
 
 
 def json_message(value: object) -> String:
     """A message of `robot_rl.nodes.messages` as a ROS string."""
-    return String(data=messages.encode(value))
+    return String(data=json_messages.encode(value))
 
 
-def json_from(cls: type[messages.T], message: String) -> messages.T:
+def json_from(cls: type[json_messages.T], message: String) -> json_messages.T:
     """Inverse of `json_message`."""
-    return messages.decode(cls, message.data)
+    return json_messages.decode(cls, message.data)
 
 
 def bytes_message(data: bytes) -> UInt8MultiArray:

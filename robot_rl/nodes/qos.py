@@ -40,6 +40,14 @@ TRANSITIONS = QoSProfile(
 )
 """Transitions and acknowledgements. What overflows is sent again, because it is not acknowledged."""
 
+IMAGE_LOG = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=256,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""What the recorder takes pictures with: as `LOG`, but within some MB."""
+
 LOG = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=4096,

@@ -2,7 +2,8 @@
 
 The ticks of the robot's process say which episode is running, so a recorder that is started again in the
 middle of one goes on with it in a new file. Messages of different topics overtake each other; each is put
-into the episode that its own stamp belongs to. Weights are left out: a checkpoint has them.
+into the episode that its own stamp belongs to. Weights are left out, since a checkpoint has them, and so are
+features, which can be made again from the pictures.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String, UInt8MultiArray
 
 from robot_rl import tasks
@@ -26,11 +27,13 @@ from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import EpisodeLog, episode_path, recover
+from robot_rl.data.json_messages import Intervention
+from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.nodes.convert import STATE_TYPES, bytes_from, json_from
 from robot_rl.nodes.executor import Spinner, StopFlag, run
-from robot_rl.nodes.messages import EpisodeEvent, Intervention, SafetyState, Tick
+from robot_rl.nodes.messages import EpisodeEvent, SafetyState, Tick
 from robot_rl.nodes.params import Parameters
-from robot_rl.nodes.qos import LATCHED, LOG, TRANSITIONS
+from robot_rl.nodes.qos import IMAGE_LOG, LATCHED, LOG, TRANSITIONS
 
 JSON_STAMPED = {
     "safety/state": SafetyState,
@@ -88,12 +91,24 @@ class RecorderNode(Node):
         self._end: EpisodeEvent | None = None
         self._close_at = float("inf")
         self._types: dict[str, str] = {}
+        self._camera_info: dict[str, Raw] = {}
+        """The newest of each camera, written once an episode."""
+        self._described: set[str] = set()
+        """Those of them that are in the open file."""
+        self._pictured: dict[str, int] = {}
+        """Topic to the stamp of its newest picture."""
         self._repair()
         trackers = {f"{name}/pose" for name in config.objects}
         headers = {t: kind for t, kind in STATE_TYPES.items() if t not in JSON_STAMPED}
         headers |= {"arm/target_pose": PoseStamped, "gripper/command": JointState}
         headers |= {"intervention/twist": TwistStamped}
         headers |= {f"truth/{name}": PoseStamped for name in config.objects}
+        if config.cameras:
+            headers[SUCCESS_PROBABILITY_TOPIC] = JointState
+        for camera in config.cameras:
+            info, image = f"{camera}/camera_info", f"{camera}/image_raw"
+            self._subscribe(info, CameraInfo, LOG, partial(self._on_camera_info, info))
+            self._subscribe(image, Image, IMAGE_LOG, partial(self._on_image, image))
         for topic, kind in headers.items():
             self._subscribe(topic, kind, LOG, partial(self._on_header, topic))
         for topic in trackers:
@@ -124,9 +139,16 @@ class RecorderNode(Node):
         self.create_subscription(kind, topic, callback, qos, raw=True)  # type: ignore[arg-type]
 
     def _on_header(self, topic: str, data: bytes) -> None:
-        # CDR: four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
-        stamp = int.from_bytes(data[4:8], "little", signed=True) * NANOSECONDS
-        self._keep(topic, stamp + int.from_bytes(data[8:12], "little"), data)
+        self._keep(topic, _stamp(data), data)
+
+    def _on_camera_info(self, topic: str, data: bytes) -> None:
+        self._camera_info[topic] = Raw(topic, None, data)
+
+    def _on_image(self, topic: str, data: bytes) -> None:
+        stamp = _stamp(data)
+        if self._pictured.get(topic) != stamp:  # not one that comes again with its tick
+            self._pictured[topic] = stamp
+            self._keep(topic, stamp, data)
 
     def _keep(self, topic: str, stamp: int | None, data: bytes) -> None:
         self.received += 1
@@ -183,6 +205,7 @@ class RecorderNode(Node):
         if self._episode.mode is not Mode.EVAL or self.settings.evaluations:
             path = episode_path(self.folder, self._episode.index)
             self.log = EpisodeLog(path, self.spec, self._episode)
+            self._described = set()
         # The end may overtake the first tick that a recorder hears of.
         if self._end is not None and self._end.stamp >= tick.stamp:
             self._on_end(self._end)
@@ -208,7 +231,9 @@ class RecorderNode(Node):
     def drain(self) -> None:
         """Write everything that has come into the open file."""
         if self.log is not None:
-            for topic, stamp, data in self._pending:
+            new = self._camera_info.keys() - self._described
+            self._described |= new
+            for topic, stamp, data in [*(self._camera_info[topic] for topic in sorted(new)), *self._pending]:
                 self.log.write(topic, self._types[topic], data, self._now if stamp is None else stamp)
         self._pending = []
 
@@ -227,6 +252,15 @@ class RecorderNode(Node):
                 self.finish()
             elif self.log is not None:
                 self.log.flush_if_due()
+
+
+def _stamp(data: bytes) -> int:
+    """The stamp of a message with a header [ns].
+
+    CDR: four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
+    """
+    seconds = int.from_bytes(data[4:8], "little", signed=True)
+    return seconds * NANOSECONDS + int.from_bytes(data[8:12], "little")
 
 
 def body(stop: StopFlag) -> None:

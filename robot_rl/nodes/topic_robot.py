@@ -22,6 +22,7 @@ from std_msgs.msg import String
 from robot_rl.core.clock import NANOSECONDS, Rate, nanoseconds
 from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
 from robot_rl.core.types import ArmCommand, ArmState, Episode, Mode, Pose, StampedPose, TeleopCommand
+from robot_rl.data.json_messages import Intervention
 from robot_rl.nodes.convert import (
     STATE_TYPES,
     arm_state,
@@ -34,7 +35,7 @@ from robot_rl.nodes.convert import (
 )
 from robot_rl.nodes.executor import Spinner, collect_garbage
 from robot_rl.nodes.inputs import TickInputs
-from robot_rl.nodes.messages import EpisodeEvent, EpisodeRequest, Intervention, SafetyState, Tick
+from robot_rl.nodes.messages import EpisodeEvent, EpisodeRequest, SafetyState, Tick
 from robot_rl.nodes.qos import STREAM
 
 ROBOT = "the robot's process (robot_rl.nodes.arm_process)"

@@ -13,8 +13,9 @@ from std_msgs.msg import String, UInt8MultiArray
 
 from robot_rl.core.errors import CodecError
 from robot_rl.core.types import ArmCommand, ArmState, Pose, TeleopCommand
+from robot_rl.data.json_messages import Intervention
 from robot_rl.nodes import convert
-from robot_rl.nodes.messages import Intervention, SafetyState
+from robot_rl.nodes.messages import SafetyState
 
 any_float = st.floats(allow_nan=True, allow_infinity=True, width=64)
 stamps = st.integers(0, 2**31 * 10**9 - 1)
@@ -72,13 +73,21 @@ def test_a_command(stamp, pose, close):
     assert same_bits(back.target.quaternion, pose.quaternion)
 
 
-@given(stamps, st.booleans(), vectors(6), st.sampled_from([-1, 0, 1]), st.sampled_from(["", "success"]))
-def test_what_the_person_wants(stamp, active, twist, gripper, outcome):
-    sent = TeleopCommand(stamp, active, twist, gripper, outcome)
+@given(
+    stamps,
+    st.booleans(),
+    vectors(6),
+    st.sampled_from([-1, 0, 1]),
+    st.sampled_from(["", "success"]),
+    st.integers(-1, 3),
+)
+def test_what_the_person_wants(stamp, active, twist, gripper, outcome, label):
+    sent = TeleopCommand(stamp, active, twist, gripper, outcome, label)
     message, text = convert.teleop_messages(sent)
     event = convert.json_from(Intervention, over_the_wire(text))
     back = convert.teleop_command(over_the_wire(message), event)
-    assert (back.stamp, back.active, back.gripper, back.outcome) == (stamp, active, gripper, outcome)
+    assert (back.stamp, back.active, back.gripper) == (stamp, active, gripper)
+    assert (back.outcome, back.label) == (outcome, label)
     assert same_bits(back.twist, twist)
 
 

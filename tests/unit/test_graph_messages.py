@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from robot_rl.core.errors import CodecError
 from robot_rl.core.types import Episode, Mode
+from robot_rl.data.json_messages import Intervention, decode, encode
 from robot_rl.nodes import messages
-from robot_rl.nodes.messages import EpisodeEvent, Intervention, SafetyState, Tick, decode, encode
+from robot_rl.nodes.messages import EpisodeEvent, SafetyState, Tick
 
 TICK = Tick(300, 200, "actor/0/1", 4, 17, "train", {"arm/pose": 300, "cube/pose": 280})
 
@@ -59,7 +60,7 @@ def test_damage_is_named(text, reason):
 
 
 def test_an_unknown_mode_names_the_valid_ones():
-    with pytest.raises(CodecError, match=r"mode 'trian': did you mean 'train'\? Valid: demo, eval, train"):
+    with pytest.raises(CodecError, match=r"did you mean 'train'\? Valid: demo, eval, label, train"):
         messages.mode("trian")
 
 
