@@ -97,6 +97,8 @@ class ClassifierConfig:
     """How long a stage's probability must stay above the threshold [s]."""
     label_episodes: int = 24
     """Episodes in which the person shows success and failure before the classifier is trained [episodes]."""
+    vice: bool = False
+    """Go on training the classifier while the policy practises, with the policy's frames as failures."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold < 1.0 or self.hold_time < 0.0 or self.label_episodes < 0:
@@ -104,3 +106,101 @@ class ClassifierConfig:
                 "classifier: threshold must be in [0, 1), hold_time and label_episodes 0 or more, not "
                 f"{self.threshold}, {self.hold_time} and {self.label_episodes}"
             )
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """How a reward classifier is trained from labelled frames."""
+
+    stages: int = 0
+    """Stages of the task, the last one being success; 0: the highest that is labelled."""
+    crops: int = 0
+    """Randomly shifted crops of each frame that are encoded and learned from beside the whole. The shipped
+    encoder was trained to ignore such shifts; others gain more."""
+    hold_time: float = 0.5
+    """How long a probability must stay above the threshold to count [s]; the threshold is chosen for it."""
+    max_delay: int = 8
+    """Longest delay of the key presses that is tried [frames]."""
+    delay: int = -1
+    """Delay of the key presses [frames]; -1 estimates it."""
+    margin: int = 3
+    """Frames that are dropped on either side of every change of the label [frames]."""
+    suspicion: float = 0.9
+    """A label is suspicious when the classifier, trained on other episodes, is this far from it."""
+    folds: int = 4
+    """Groups of episodes, each held out once."""
+    members: int = 3
+    """Networks whose probabilities are averaged."""
+    hidden: int = 64
+    """Hidden units of each network."""
+    steps: int = 400
+    """Gradient steps."""
+    batch: int = 256
+    """Frames in a gradient step."""
+    learning_rate: float = 2e-3
+    """Of AdamW, falling to 0 along half a cosine."""
+    weight_decay: float = 1e-2
+    """Of AdamW."""
+    dropout: float = 0.1
+    """Share of the features that are hidden in a gradient step."""
+    smoothing: float = 0.025
+    """Targets are this far from 0 and 1."""
+    negatives: float = 2.0
+    """Weight of all frames that have not reached a stage, relative to all that have."""
+    min_frames: int = 30
+    """Fewest frames of either kind, for every stage."""
+    seed: int = 0
+    """Seeds weights, folds and batches."""
+
+    def __post_init__(self) -> None:
+        counts = {"stages": self.stages, "crops": self.crops, "max_delay": self.max_delay}
+        counts |= {"margin": self.margin, "hold_time": self.hold_time, "weight_decay": self.weight_decay}
+        _check({name: value >= 0 for name, value in counts.items()}, "0 or more", self)
+        more = ("members", "hidden", "steps", "batch", "min_frames")
+        _check({name: getattr(self, name) >= 1 for name in more}, "at least 1", self)
+        _check({"folds": self.folds >= 2}, "at least 2", self)
+        _check({n: getattr(self, n) > 0.0 for n in ("learning_rate", "negatives")}, "above 0", self)
+        _check({"dropout": 0.0 <= self.dropout < 1.0}, "in [0, 1)", self)
+        _check({"smoothing": 0.0 <= self.smoothing < 0.5}, "in [0, 0.5)", self)
+        _check({"suspicion": 0.5 < self.suspicion <= 1.0}, "in (0.5, 1]", self)
+        _check({"delay": -1 <= self.delay <= self.max_delay}, "-1 or in [0, max_delay]", self)
+
+
+@dataclass(frozen=True)
+class ViceConfig:
+    """How a classifier goes on learning against the policy's frames; values of SERL's VICE."""
+
+    every: int = 1
+    """Train after every so many episodes of practice [episodes]."""
+    steps: int = 20
+    """Gradient steps each time."""
+    batch: int = 128
+    """Frames in a gradient step, half of them positive."""
+    learning_rate: float = 1e-4
+    """Of Adam."""
+    mixup: float = 1.0
+    """Parameter of the Beta distribution that frames and their labels are mixed with; 0 mixes nothing."""
+    smoothing: float = 0.2
+    """Label smoothing: targets are half of it away from 0 and 1."""
+    gradient_penalty: float = 10.0
+    """Weight of the penalty on the slope of the logit."""
+    capacity: int = 20_000
+    """Newest frames of the policy that are kept."""
+    threshold: float = 0.5
+    """Probability from which a frame counts as success."""
+    seed: int = 0
+    """Seeds the batches."""
+
+    def __post_init__(self) -> None:
+        least = ("every", "steps", "batch", "capacity")
+        _check({name: getattr(self, name) >= 1 for name in least}, "at least 1", self)
+        _check({n: getattr(self, n) >= 0.0 for n in ("mixup", "gradient_penalty")}, "0 or more", self)
+        _check({"learning_rate": self.learning_rate > 0.0}, "above 0", self)
+        _check({"smoothing": 0.0 <= self.smoothing < 1.0}, "in [0, 1)", self)
+        _check({"threshold": 0.0 < self.threshold < 1.0}, "in (0, 1)", self)
+
+
+def _check(fits: dict[str, bool], valid: str, config: object) -> None:
+    for name, good in fits.items():
+        if not good:
+            raise ConfigError(f"{name} must be {valid}, not {getattr(config, name)}")
