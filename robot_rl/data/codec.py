@@ -1,4 +1,4 @@
-"""The byte codec of bulk messages: transitions, policy weights and acknowledgements.
+"""The byte codec of bulk messages: transitions, policy weights, acknowledgements and image features.
 
 ROS 2 has no standard message for them, so they travel as bytes in `std_msgs/UInt8MultiArray`, and the same
 bytes are kept in the journal and in the episode log. All numbers are little-endian:
@@ -7,7 +7,8 @@ bytes are kept in the journal and in the episode log. All numbers are little-end
 
 The checksum covers the header before it and the payload. A transition has a fixed size for a given spec: a
 head of scalars, then the arrays of the observation and the next observation in spec order, then action and
-proposal. No names are sent: the spec digest says what the arrays are. Nothing is ever unpickled.
+proposal. No names are sent: the spec digest says what the arrays are. Features have the digest of their
+encoder in its place. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 
 from robot_rl.core.errors import CodecError, SpecError, nearest
 from robot_rl.core.spec import EnvSpec, Observation, Spec
-from robot_rl.core.types import Key, Source, Transition
+from robot_rl.core.types import CameraFeatures, Key, Source, Transition
 
 VERSION = 1
 """Version of the byte layout. It changes whenever an older reader would misread a message."""
@@ -55,6 +56,7 @@ class Kind(IntEnum):
     TRANSITIONS = 1
     WEIGHTS = 2
     ACK = 3
+    FEATURES = 4
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,39 @@ def decode_ack(data: Bytes, spec: EnvSpec) -> Ack:
     return Ack(last, version)
 
 
+def encode_features(camera: str, features: CameraFeatures) -> bytes:
+    """Bytes of one picture's features: stamp, sizes and camera name, then the centre view and the crops."""
+    centre, crops = features.centre, features.crops
+    if centre.dtype != np.float16 or crops.dtype != np.float16:
+        raise SpecError(f"features of {camera!r}: {centre.dtype} and {crops.dtype}, expected float16")
+    if centre.ndim != 1 or crops.ndim != 2 or (len(crops) and crops.shape[1] != len(centre)):
+        raise SpecError(f"features of {camera!r}: {centre.shape} and {crops.shape}, expected (d,) and (K, d)")
+    name = camera.encode()
+    head = struct.pack("<qIHH", features.stamp, len(centre), len(crops), len(name))
+    digest = bytes.fromhex(features.encoder)
+    return _seal(Kind.FEATURES, digest, b"".join((head, name, _half(centre), _half(crops))))
+
+
+def decode_features(data: Bytes) -> tuple[str, CameraFeatures]:
+    """Inverse of `encode_features`: camera and features, whose arrays are read-only views of the message.
+
+    Whether they come from the encoder that is expected is for the caller to check.
+    """
+    message = data if isinstance(data, bytes) else bytes(data)
+    digest = _check(message, Kind.FEATURES, None)
+    reader = _Reader(message, Kind.FEATURES)
+    stamp, size, count, name_length = reader.unpack("<qIHH")
+    camera = _text(reader.take(name_length), "camera name")
+    centre = np.frombuffer(reader.take(2 * size), "<f2")
+    crops = np.frombuffer(reader.take(2 * size * count), "<f2").reshape(count, size)
+    reader.finish()
+    return camera, CameraFeatures(stamp, centre, crops, digest.hex())
+
+
+def _half(values: np.ndarray) -> bytes:
+    return values.astype("<f2", copy=False).tobytes()
+
+
 _Row = tuple[str, tuple[int, ...], np.dtype, int]
 
 
@@ -275,8 +310,12 @@ def _seal(kind: Kind, digest: bytes, payload: bytes) -> bytes:
     return b"".join((header, _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(header))), payload))
 
 
-def _check(message: bytes, kind: Kind, digest: bytes) -> None:
-    """Raise `CodecError` unless `message` is a whole, undamaged one of this kind and spec."""
+def _check(message: bytes, kind: Kind, digest: bytes | None) -> bytes:
+    """Raise `CodecError` unless `message` is a whole, undamaged one of this kind and spec.
+
+    Returns:
+        The digest in its header, which must be `digest` unless that is None.
+    """
     what = f"{kind.name.lower()} message"
     if len(message) < _START:
         raise CodecError(f"{what} is truncated: {len(message)} bytes, the header alone has {_START}")
@@ -296,11 +335,12 @@ def _check(message: bytes, kind: Kind, digest: bytes) -> None:
     checksum = zlib.crc32(memoryview(message)[_START:], zlib.crc32(message[: _HEADER.size]))
     if checksum != _CHECKSUM.unpack_from(message, _HEADER.size)[0] or reserved:
         raise CodecError(f"{what} is corrupt: its checksum does not match its bytes")
-    if found_digest != digest:
+    if digest is not None and found_digest != digest:
         raise CodecError(
             f"{what} was made for spec {found_digest.hex()}, ours is {digest.hex()}: "
             "start all nodes with the same task and settings"
         )
+    return found_digest
 
 
 class _Reader:

@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from robot_rl.core.errors import CodecError, SpecError
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
-from robot_rl.core.types import Key, Source
+from robot_rl.core.types import CameraFeatures, Key, Source
 from robot_rl.data import codec as codec_module
 from robot_rl.data.codec import (
     Ack,
     TransitionCodec,
     Weights,
     decode_ack,
+    decode_features,
     decode_weights,
     encode_ack,
+    encode_features,
     encode_weights,
 )
 from tests.unit.data_samples import assert_same, image_spec, small_spec, transition
@@ -264,3 +267,69 @@ def test_each_kind_is_only_read_as_itself() -> None:
             if kind != other:
                 with pytest.raises(CodecError, match=f"expected a {other} message, got kind {kind}"):
                     decode(message)
+
+
+halves = st.floats(width=16)
+
+
+@st.composite
+def some_features(draw: st.DrawFn) -> CameraFeatures:
+    size = draw(st.integers(1, 40))
+    return CameraFeatures(
+        stamp=draw(int64),
+        centre=draw(arrays(np.float16, (size,), elements=halves)),
+        crops=draw(arrays(np.float16, (draw(st.integers(0, 4)), size), elements=halves)),
+        encoder=draw(st.binary(min_size=8, max_size=8)).hex(),
+    )
+
+
+@given(camera=st.text(max_size=20), features=some_features())
+@settings(max_examples=100, deadline=None)
+def test_features_come_back_bit_for_bit(camera: str, features: CameraFeatures) -> None:
+    name, back = decode_features(encode_features(camera, features))
+    assert (name, back.stamp, back.encoder) == (camera, features.stamp, features.encoder)
+    assert back.centre.tobytes() == features.centre.tobytes()
+    assert back.crops.shape == features.crops.shape
+    assert back.crops.tobytes() == features.crops.tobytes()
+
+
+FEATURES = CameraFeatures(7, np.ones(3, np.float16), np.zeros((2, 3), np.float16), "0123456789abcdef")
+
+
+def test_damaged_features_are_refused() -> None:
+    message = encode_features("side", FEATURES)
+    for length in range(len(message)):
+        with pytest.raises(CodecError, match="truncated"):
+            decode_features(message[:length])
+    for byte in range(len(message)):
+        damaged = bytearray(message)
+        damaged[byte] ^= 16
+        with pytest.raises(CodecError):
+            decode_features(damaged)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [
+        (5, b"\x02", "expected a features message, got kind weights"),
+        (32, struct.pack("<I", 2**31), "4294967296 bytes are announced"),
+        (32, struct.pack("<I", 2), "bytes are left over"),
+        (36, struct.pack("<H", 3), "are announced"),
+    ],
+)
+def test_features_with_wrong_lengths_are_malformed(offset: int, value: bytes, message: str) -> None:
+    with pytest.raises(CodecError, match=message):
+        decode_features(_reseal(encode_features("side", FEATURES), offset, value))
+
+
+@pytest.mark.parametrize(
+    ("centre", "crops", "message"),
+    [
+        (np.ones(3, np.float32), np.ones((0, 3), np.float16), "float32 and float16, expected float16"),
+        (np.ones(3, np.float16), np.ones((2, 4), np.float16), r"\(3,\) and \(2, 4\), expected"),
+        (np.ones((1, 3), np.float16), np.ones((0, 3), np.float16), r"expected \(d,\) and"),
+    ],
+)
+def test_features_of_another_form_are_not_sent(centre: np.ndarray, crops: np.ndarray, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        encode_features("side", CameraFeatures(0, centre, crops, FEATURES.encoder))
