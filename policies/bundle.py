@@ -21,7 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from policies.gaussian_policy import GRIPPER_PREFIX, GaussianPolicy, layer_count
+from policies.gaussian_policy import GRIPPER_PREFIX, TRUNK, GaussianPolicy, layer_count
 from robot_rl.core.errors import PolicyError, SpecError
 from robot_rl.core.spec import EnvSpec
 
@@ -70,10 +70,12 @@ def save_bundle(directory: Path, bundle: Bundle) -> None:
         "spec": spec.to_json(),
         "network": {
             "kind": "tanh-gaussian",
-            "input": "the packed float32 vectors of the observation, each over its scale",
+            "input": "the packed float32 vectors of the observation, each over its scale, behind the trunk's "
+            "output for the features of images",
             "activation": "relu",
             "output": "mean and log standard deviation; the action is tanh(mean)",
             "sizes": [layers[0][0], *(shape[1] for shape in layers)],
+            "trunk": list(bundle.weights[TRUNK + "weight"].shape) if spec.observation.feature_names else None,
             "discrete_gripper": layer_count(bundle.weights, GRIPPER_PREFIX) > 0,
         },
         "version": bundle.version,

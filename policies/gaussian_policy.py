@@ -7,8 +7,11 @@ Names of the arrays, shared by learner, bundle and exports (all float32):
     std.max (1,)                                        largest standard deviation, before the tanh
     gripper.layers.N.weight / .bias / .scale / .offset  optional Q-function of a discrete gripper over close,
                                                         keep, open (-1, 0, +1), layer-normalised
+    trunk.weight (in, out), trunk.bias / .scale / .offset (out,)    for observations with features of images;
+    gripper.trunk.weight / .bias / .scale / .offset                 likewise
 
-The input is the packed observation over `Spec.vector_scale`. The action is tanh(mean), or with a random
+The input is the packed observation over `Spec.vector_scale`. With features it comes behind the output of the
+trunk, tanh(layer norm(features @ weight + bias) * scale + offset). The action is tanh(mean), or with a random
 generator tanh(mean + exp(log_std) * noise).
 """
 
@@ -31,7 +34,11 @@ GRIPPER_PREFIX = "gripper."
 GRIPPER_CHOICES = np.array([-1.0, 0.0, 1.0], np.float32)
 """Values of the gripper's action: close, keep, open."""
 
+TRUNK = "trunk."
+"""Begins the names of the layer that takes the features of images."""
+
 Layer = tuple[np.ndarray, np.ndarray]
+Trunk = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 NormalisedLayer = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
@@ -51,11 +58,13 @@ class GaussianPolicy:
         self._version = version
         check_weights(spec, weights)
         arrays = {name: np.array(array, np.float32) for name, array in weights.items()}
-        # The division by the scales is folded into the first layer.
+        # The division by the scales is folded into the first layer, where the observation comes last.
         scale = spec.observation.vector_scale
         for first in ("layers.0.weight", f"{GRIPPER_PREFIX}layers.0.weight"):
             if first in arrays:
-                arrays[first] /= scale[:, None]
+                arrays[first][-scale.size :] /= scale[:, None]
+        self._trunk = _trunk(arrays, TRUNK)
+        self._gripper_trunk = _trunk(arrays, GRIPPER_PREFIX + TRUNK)
         self._max_log_std = np.log(arrays[MAX_STD][0])
         self._layers: list[Layer] = [
             (arrays[f"layers.{n}.weight"], arrays[f"layers.{n}.bias"]) for n in range(layer_count(arrays))
@@ -74,8 +83,10 @@ class GaussianPolicy:
 
     def __call__(self, observation: Observation, rng: np.random.Generator | None) -> np.ndarray:
         """(a,) float32 in [-1, 1]; the mean action when `rng` is None, else a sample."""
-        vector = self.spec.observation.vector(observation)
-        x = vector
+        vector, features = self.spec.observation.vector(observation), None
+        if self._trunk is not None:
+            features = self.spec.observation.features(observation).astype(np.float32)
+        x = _see(self._trunk, vector, features)
         for weight, bias in self._layers[:-1]:
             x = x @ weight
             x += bias
@@ -90,20 +101,40 @@ class GaussianPolicy:
         action = np.tanh(action)
         if not self._gripper:
             return action
-        choice = GRIPPER_CHOICES[self.gripper_values(vector).argmax()]
+        choice = GRIPPER_CHOICES[self._gripper_values(vector, features).argmax()]
         return np.append(action, choice)
 
-    def gripper_values(self, vector: np.ndarray) -> np.ndarray:
+    def _gripper_values(self, vector: np.ndarray, features: np.ndarray | None) -> np.ndarray:
         """(3,) values of closing, keeping and opening, for a packed observation in its units."""
-        x = vector
+        x = _see(self._gripper_trunk, vector, features)
         for weight, bias, scale, offset in self._gripper[:-1]:
             x = x @ weight + bias
             if scale is not None and offset is not None:
-                x = x - x.mean()
-                x = x / np.sqrt(x.dot(x) / x.size + np.float32(NORM_EPSILON)) * scale + offset
+                x = _normalised(x) * scale + offset
             x = np.maximum(x, 0.0)
         weight, bias, _, _ = self._gripper[-1]
         return x @ weight + bias
+
+
+def _trunk(arrays: Mapping[str, np.ndarray], prefix: str) -> Trunk | None:
+    if prefix + "weight" not in arrays:
+        return None
+    weight, bias, scale, offset = (arrays[prefix + part] for part in ("weight", "bias", "scale", "offset"))
+    return weight, bias, scale, offset
+
+
+def _see(trunk: Trunk | None, vector: np.ndarray, features: np.ndarray | None) -> np.ndarray:
+    """Input of the hidden layers."""
+    if trunk is None or features is None:
+        return vector
+    weight, bias, scale, offset = trunk
+    return np.concatenate([np.tanh(_normalised(features @ weight + bias) * scale + offset), vector])
+
+
+def _normalised(x: np.ndarray) -> np.ndarray:
+    """Layer normalisation of one row (Ba et al. 2016)."""
+    x = x - x.mean()
+    return x / np.sqrt(x.dot(x) / x.size + np.float32(NORM_EPSILON))
 
 
 def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
@@ -115,6 +146,9 @@ def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
         raise PolicyError(f"the weights hold no positive {MAX_STD} of shape (1,)")
     for prefix in ("", GRIPPER_PREFIX) if gripper_layers else ("",):
         width = spec.observation.vector_size
+        if features := spec.observation.feature_size:
+            known |= {f"{prefix}{TRUNK}{part}" for part in ("weight", "bias", "scale", "offset")}
+            width += _trunk_width(weights, prefix + TRUNK, features)
         count = layer_count(weights, prefix)
         if count == 0:
             raise PolicyError(
@@ -145,3 +179,16 @@ def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise PolicyError(f"{name} is not finite")
+
+
+def _trunk_width(weights: Mapping[str, np.ndarray], prefix: str, features: int) -> int:
+    """Width of a trunk for so many features; `PolicyError` unless it is whole."""
+    weight = weights.get(prefix + "weight", np.zeros(0))
+    if weight.ndim != 2 or weight.shape[0] != features:
+        raise PolicyError(f"{prefix}weight has shape {weight.shape}, expected ({features}, outputs)")
+    width = weight.shape[1]
+    for part in ("bias", "scale", "offset"):
+        shape = weights.get(prefix + part, np.zeros(0)).shape
+        if shape != (width,):
+            raise PolicyError(f"{prefix}{part} has shape {shape}, expected ({width},)")
+    return width

@@ -10,12 +10,13 @@ She sees the ground truth, as a person in the room does; nothing of it reaches t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from robot_rl.core.errors import ConfigError
 from robot_rl.core.protocols import GroundTruth
 from robot_rl.core.types import ArmState, Episode, Mode, Pose, TeleopCommand
 
@@ -53,6 +54,12 @@ class PersonConfig:
     """Shortest and longest intervention [s]."""
     corrects: bool = True
     """Whether she steps in during practice at all; she demonstrates in any case."""
+    key_time: tuple[float, float] = (0.0, 0.1)
+    """From the end of her reaction time to the key that goes down or up, shortest and longest [s]."""
+    wrong_keys: float = 0.03
+    """How often she presses the wrong key while she labels [1/s]."""
+    wrong_key_time: tuple[float, float] = (0.1, 0.4)
+    """Shortest and longest time for which she holds a wrong key [s]."""
 
 
 class View(NamedTuple):
@@ -87,18 +94,59 @@ class Skill(Protocol):
         ...
 
 
+class Show(Protocol):
+    """What she shows for a reward classifier: success, and failures that look like it."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What she shows, one an episode, over and over."""
+        ...
+
+    def begin(self, kind: str, rng: np.random.Generator) -> None:
+        """Prepare to show this kind."""
+        ...
+
+    def intend(self, seen: View, hand: ArmState, time: float) -> Intent:
+        """What to do `time` seconds after the begin."""
+        ...
+
+
 PROGRESS_STEP = 0.005
 """Progress below this is none [m]."""
 
 
 class ScriptedPerson:
-    """The `Teleop` of a scripted person: she demonstrates in DEMO episodes and corrects in TRAIN ones."""
+    """The `Teleop` of a scripted person: she demonstrates in DEMO episodes and corrects in TRAIN ones.
 
-    def __init__(self, config: PersonConfig, skill: Skill, truth: GroundTruth, control_rate: float) -> None:
+    In LABEL episodes she shows success and failure in turn, and holds the key of the stage that she sees
+    reached: as late as she reacts, and now and then the wrong one.
+    """
+
+    def __init__(
+        self,
+        config: PersonConfig,
+        skill: Skill,
+        truth: GroundTruth,
+        control_rate: float,
+        show: Show | None = None,
+        stage: Callable[[View], int] = lambda _: 0,
+    ) -> None:
+        """Make a person.
+
+        Args:
+            config: What she is like.
+            skill: How she does the task.
+            truth: What there is to see.
+            control_rate: Ticks a second [Hz].
+            show: What she shows for a reward classifier.
+            stage: The stage of the task that she would call reached.
+        """
         self.config = config
         self.skill = skill
         self.truth = truth
         self.period = 1.0 / control_rate
+        self.show = show
+        self.stage = stage
         self._rng = np.random.default_rng(0)
         self._mode = Mode.EVAL
         self._past: deque[View] = deque()
@@ -110,6 +158,11 @@ class ScriptedPerson:
         self._mode = episode.mode
         self._past.clear()
         self._restart()
+        if self._mode is Mode.LABEL:
+            if self.show is None:
+                raise ConfigError("this task has nothing to show for a reward classifier")
+            kinds = self.show.kinds
+            self.show.begin(kinds[episode.index % len(kinds)], self._rng)
 
     def _restart(self) -> None:
         self._stages: set[str] = set()
@@ -120,6 +173,11 @@ class ScriptedPerson:
         self._acting = 0
         self._best = -np.inf
         self._idle = 0
+        self._ticks = 0
+        self._key = 0
+        self._wanted_key = 0
+        self._key_steps = 0
+        self._wrong_key_steps = 0
 
     def read(self, state: ArmState) -> TeleopCommand:
         self._past.append(View(state, self.truth.truth()))
@@ -128,12 +186,34 @@ class ScriptedPerson:
         seen = self._past[0]
         if not self._in_control(seen):
             return TeleopCommand(state.stamp, active=False, twist=np.zeros(6))
-        return self._act(state, seen)
+        self._ticks += 1
+        if self._mode is Mode.LABEL and self.show is not None:
+            intent = self.show.intend(seen, state, self._ticks * self.period)
+            return replace(self._act(state, intent), label=self._press(seen))
+        # Her own hand she feels at once; the scene, and with it what is to be done, she sees late.
+        return self._act(state, self.skill.intend(seen, state))
+
+    def _press(self, seen: View) -> int:
+        """The key that she holds."""
+        stage = self.stage(seen)
+        if stage != self._wanted_key:
+            self._wanted_key = stage
+            self._key_steps = self._steps(float(self._rng.uniform(*self.config.key_time)))
+        elif self._key_steps > 0:
+            self._key_steps -= 1
+        if self._key_steps == 0:
+            self._key = stage
+        if self._wrong_key_steps == 0 and self._rng.random() < self.config.wrong_keys * self.period:
+            self._wrong_key_steps = self._duration(self.config.wrong_key_time)
+        if self._wrong_key_steps > 0:
+            self._wrong_key_steps -= 1
+            return self._key - 1 if self._key > 0 else 1
+        return self._key
 
     def _in_control(self, seen: View) -> bool:
         """Decide whether she holds the device at this tick."""
         if self._mode is not Mode.TRAIN:
-            return self._mode is Mode.DEMO
+            return self._mode is not Mode.EVAL
         if not self.config.corrects:
             return False
         if self._acting > 0:
@@ -155,9 +235,7 @@ class ScriptedPerson:
         self._stages.clear()
         return True
 
-    def _act(self, state: ArmState, seen: View) -> TeleopCommand:
-        # Her own hand she feels at once; the scene, and with it what is to be done, she sees late.
-        intent = self.skill.intend(seen, state)
+    def _act(self, state: ArmState, intent: Intent) -> TeleopCommand:
         if intent.stage not in self._stages:
             if self._stages and self._rng.random() < self.config.hesitation:
                 self._pause = self._duration(self.config.hesitation_time)

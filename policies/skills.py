@@ -48,7 +48,7 @@ class PickSkill:
         cube = seen.truth[self.cube]
         way = cube.position - hand.target.position
         if hand.gripper_closed:
-            if self._grasped(seen):
+            if self.grasped(seen):
                 return Intent("lift", np.array([0.0, 0.0, self.lift - cube.position[2]]), 0.0, -1)
             if float(np.linalg.norm(cube.position - seen.state.tcp.position)) < 2 * self.near:
                 return Intent("close", way, 0.0, -1)  # the fingers are still on their way
@@ -73,7 +73,8 @@ class PickSkill:
             turn -= math.copysign(math.pi / 2, hand_yaw + turn)
         return turn
 
-    def _grasped(self, view: View) -> bool:
+    def grasped(self, view: View) -> bool:
+        """Whether the closed gripper holds the cube."""
         state = view.state
         apart = float(np.linalg.norm(view.truth[self.cube].position - state.tcp.position))
         between = self.held_width[0] < state.gripper_width < self.held_width[1]
@@ -81,9 +82,59 @@ class PickSkill:
 
     def progress(self, view: View) -> float:
         cube = view.truth[self.cube].position
-        if self._grasped(view):
+        if self.grasped(view):
             return 1.0 + float(cube[2])
         return -float(np.linalg.norm(cube - view.state.tcp.position))
+
+
+@dataclass(frozen=True)
+class PegSkill:
+    """Go above the hole, align, and push down; let go and lift a little when the peg is stuck aside.
+
+    The last millimetre is found by touch: pressing on the board's top, her hand trembles over the hole.
+    """
+
+    hole: str = "hole"
+    peg_length: float = 0.04
+    """From the TCP to the tip of the peg [m]."""
+    hover: float = 0.02
+    """Height of the tip above the hole at which the hand aligns [m]."""
+    depth: float = 0.025
+    """Depth to which the peg is pushed [m]."""
+    press: float = 0.006
+    """How far below the measured tip the target is led to press [m]."""
+    near: float = 0.003
+    """Misplacement that is good enough to descend [m]."""
+    yaw_near: float = 0.06
+    """Misalignment that is good enough to descend [rad]."""
+
+    def depth_of(self, view: View) -> float:
+        """How deep the tip is below the mouth of the hole, negative above it [m]."""
+        return float(view.truth[self.hole].position[2] - view.state.tcp.position[2]) + self.peg_length
+
+    def intend(self, seen: View, hand: ArmState) -> Intent:
+        hole = seen.truth[self.hole]
+        aside = hole.position[:2] - seen.state.tcp.position[:2]
+        turn = quarter_turn(swing_twist(hole.quaternion)[1] - tool_yaw(seen.state.tcp.quaternion))
+        depth = self.depth_of(seen)
+        if depth > 0.003:
+            # Inside: only down, the walls guide.
+            return Intent("insert", np.array([0.0, 0.0, depth - self.depth]), 0.0, 0)
+        aligned = math.hypot(*aside.tolist()) < self.near and abs(turn) < self.yaw_near
+        goal = -self.press if aligned else self.hover
+        lead = hand.target.position - seen.state.tcp.position
+        # What remains is judged by where the peg is, not by where the target is: contact holds it back.
+        way = np.array([*aside, depth + goal])
+        if depth > -0.004 and aligned:
+            # On the board's top: keep the pressure, and feel for the edge.
+            return Intent("search", np.array([*aside, -self.press - lead[2]]), turn, 0)
+        return Intent("descend" if aligned else "approach", way, turn, 0)
+
+    def progress(self, view: View) -> float:
+        hole = view.truth[self.hole]
+        aside = float(np.linalg.norm(hole.position[:2] - view.state.tcp.position[:2]))
+        depth = self.depth_of(view)
+        return depth if depth > 0.003 else -aside - abs(depth)
 
 
 def quarter_turn(angle: float) -> float:

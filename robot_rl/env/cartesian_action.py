@@ -33,6 +33,8 @@ class ActionConfig:
 
     axes: tuple[str, ...] = ("x", "y", "z", "rz")
     """Which elements of a twist the action commands, in this order; the gripper comes last."""
+    gripper: bool = True
+    """Whether the action commands the gripper; without, it stays as it is."""
     frame: Literal["tool", "base"] = "tool"
     """Axes that the action is expressed in."""
     linear_scale: float = 0.04
@@ -63,7 +65,8 @@ class CartesianAction:
     def __init__(self, config: ActionConfig, control_rate: float) -> None:
         self.config = config
         self.period = 1.0 / control_rate
-        self.spec = ArraySpec((len(config.axes) + 1,), low=-1.0, high=1.0, names=(*config.axes, "gripper"))
+        names = (*config.axes, "gripper") if config.gripper else config.axes
+        self.spec = ArraySpec((len(names),), low=-1.0, high=1.0, names=names)
         self._index = np.array([TWIST_AXES.index(axis) for axis in config.axes])
         scale = np.repeat([config.linear_scale, config.angular_scale], 3)
         self._step = scale[self._index]  # metres or radians per step at full action
@@ -84,7 +87,7 @@ class CartesianAction:
     def command(self, action: np.ndarray, state: ArmState) -> ArmCommand:
         """The set-point that `action` (validated) asks for in `state`; safety limits come after it."""
         twist = np.zeros(6)
-        twist[self._index] = action[:-1].astype(float) * self._step
+        twist[self._index] = action[: len(self._index)].astype(float) * self._step
         if self.config.frame == "tool":
             twist = twist_to_base(tool_axes(state), twist)
         leash = self.config.linear_leash
@@ -108,6 +111,8 @@ class CartesianAction:
 
     def closes(self, action: np.ndarray, closed: bool) -> bool:
         """Gripper command after `action`, with hysteresis around the present one."""
+        if not self.config.gripper:
+            return closed
         if action[-1] < -self.config.gripper_threshold:
             return True
         if action[-1] > self.config.gripper_threshold:
@@ -126,6 +131,8 @@ class CartesianAction:
         if self.config.frame == "tool":
             twist = twist_to_tool(tool_axes(state), twist)
         motion = np.clip(twist[self._index] * self.period / self._step, -1.0, 1.0)
+        if not self.config.gripper:
+            return motion.astype(np.float32)
         # "Leave it" is recorded as the present command: a label of 0 would teach a policy to hesitate.
         gripper = teleop.gripper or (-1 if state.gripper_closed else 1)
         return np.array([*motion, gripper], dtype=np.float32)

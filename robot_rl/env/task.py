@@ -47,8 +47,10 @@ class Task(Protocol):
     def step(self, state: ArmState, senses: Senses) -> Judgement: ...
 
     def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
-        """Stages of the task that a person in the room would call reached at this instant; the last one is
-        success. She calls it when she is sure, a little beyond what the task asks for."""
+        """Stages of the task that a person in the room would call reached at this instant.
+
+        The last one is success. She calls it when she is sure, a little beyond what the task asks for.
+        """
         ...
 
     def judge(self) -> Judge:

@@ -58,4 +58,3 @@ class NoTracker:
 
     def read(self) -> Mapping[str, StampedPose]:
         return {}
-

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from robot_rl.core.errors import ConfigError, EncoderError
+from robot_rl.core.errors import ClassifierError, ConfigError, EncoderError
 
 EncoderKind = Literal["pretrained", "random", "resnet10", "trainable"]
 
@@ -204,3 +204,14 @@ def _check(fits: dict[str, bool], valid: str, config: object) -> None:
     for name, good in fits.items():
         if not good:
             raise ConfigError(f"{name} must be {valid}, not {getattr(config, name)}")
+
+
+def classifier_thresholds(directory: Path) -> tuple[float, ...]:
+    """The calibrated thresholds of the classifier in `directory`, one a stage."""
+    path = directory / "classifier.json"
+    try:
+        return tuple(float(t) for t in json.loads(path.read_text())["thresholds"])
+    except FileNotFoundError:
+        raise ClassifierError(f"{directory} holds no reward classifier: {path.name} is missing") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(f"{path} cannot be read: {error!r}") from None

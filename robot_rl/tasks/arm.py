@@ -6,18 +6,26 @@ Importing this loads neither a simulator nor a learning library; the functions d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from policies.scripted_person import PersonConfig, ScriptedPerson, Skill
+from policies.scripted_person import PersonConfig, ScriptedPerson, Show, Skill, View
 from robot_rl.core.errors import ConfigError
-from robot_rl.core.protocols import GroundTruth, Robot, Teleop, Tracker
+from robot_rl.core.protocols import Encoder, GroundTruth, Robot, Teleop, Tracker, Vision
 from robot_rl.core.spec import EnvSpec
+from robot_rl.core.types import ArmState, Episode, StampedImage
 from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.session import SessionConfig
+from robot_rl.env.stages import StageCounter
 from robot_rl.env.task import Task
+from robot_rl.env.vision import LocalVision, NoTracker
 from robot_rl.learn.settings import LearnerConfig
+from robot_rl.perception.settings import ClassifierConfig, EncoderConfig, classifier_thresholds
+from robot_rl.tasks.pixels import PixelTask
+from robot_rl.tasks.proprioception import Proprioception
 from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
@@ -42,10 +50,28 @@ class ArmTaskConfig(ABC):
     """The learner."""
     session: SessionConfig = field(default_factory=SessionConfig)
     """Course of the training."""
+    cameras: tuple[str, ...] = ()
+    """Cameras through which the policy sees the scene; none: it is given tracked poses instead."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """What makes features of their pictures."""
+    reward: Literal["pose", "classifier", "person"] = "pose"
+    """Who says that the task is done: the tracked poses, a classifier of what the cameras see, or the person
+    alone."""
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    """The reward classifier."""
+    look: float = 0.0
+    """How far colours, light and camera poses of a simulated scene are redrawn for every episode: 1 is the
+    range that the encoder was trained on, 0 the default look."""
+    distractors: int = 0
+    """Objects that stand about in a simulated scene and mean nothing [objects]."""
 
     def __post_init__(self) -> None:
         if self.action.linear_leash > 0.2:
             raise ConfigError(f"action.linear_leash of {self.action.linear_leash} m is no leash: at most 0.2")
+        if self.reward == "classifier" and not self.cameras:
+            raise ConfigError(
+                "a reward classifier looks through cameras, and this task has none: choose --obs pixels"
+            )
 
     @property
     def control_rate(self) -> float:
@@ -55,36 +81,78 @@ class ArmTaskConfig(ABC):
     @property
     def objects(self) -> tuple[str, ...]:
         """Names of the objects that the tracker measures."""
-        return () if self.arm.scene.kind == "empty" else (self.arm.scene.kind,)
-
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras through which the task is seen; () for a task of measured poses."""
-        return ()
+        return {"cube": ("cube",), "goal": ("goal",), "peg": ("hole",), "empty": ()}[self.arm.scene.kind]
 
     @property
     def spec(self) -> EnvSpec:
         """What policy, learner and logs of this task agree on; made without an environment."""
-        task = self.task()
+        task = self.seen_task((0.5,))
         action = CartesianAction(self.action, self.control_rate).spec
         return EnvSpec(task.observation_spec, action, self.control_rate, task.name)
 
     @abstractmethod
     def task(self) -> Task:
-        """The pure part: observation, reward, time limit."""
+        """The pure part, with tracked poses: observation, reward, time limit."""
+
+    def proprioception(self) -> Proprioception:
+        """What the arm senses of itself when it sees the rest through cameras."""
+        return Proprioception(self.control_rate, self.action.gripper)
+
+    def seen_task(self, thresholds: Sequence[float]) -> Task:
+        """The task as the policy meets it: as it is, or through cameras.
+
+        Args:
+            thresholds: Of the classifier, one a stage; unused without one.
+        """
+        if not self.cameras:
+            return self.task()
+        stages = None
+        if self.reward == "classifier":
+            ticks = max(1, round(self.classifier.hold_time * self.control_rate))
+            stages = StageCounter(len(thresholds), thresholds, ticks)
+        by_pose = self.reward == "pose"
+        return PixelTask(self.task(), self.proprioception(), self.cameras, self.encoder, stages, by_pose)
+
+    def thresholds(self) -> tuple[float, ...]:
+        """The classifier's thresholds, one a stage; () where no classifier rewards."""
+        if self.reward != "classifier":
+            return ()
+        if not self.classifier.directory:
+            raise ConfigError(
+                "reward classifier: classifier.directory is not set; make one with robot-rl train-classifier"
+            )
+        calibrated = classifier_thresholds(Path(self.classifier.directory))
+        given = self.classifier.threshold
+        return tuple(given for _ in calibrated) if given else calibrated
 
     @abstractmethod
     def skill(self) -> Skill:
         """How the scripted person does it."""
 
+    def show(self) -> Show | None:
+        """What she shows for a reward classifier; None where there is nothing to show."""
+        return None
+
     def person_for(self, truth: GroundTruth) -> ScriptedPerson:
         """The scripted person, who sees `truth`."""
-        return ScriptedPerson(self.person, self.skill(), truth, self.control_rate)
+        task = self.task()
 
-    def make_env(self, robot: Robot, tracker: Tracker, teleop: Teleop | None) -> RobotEnv:
+        def stage(view: View) -> int:
+            return task.stage(view.state, view.truth)
+
+        return ScriptedPerson(self.person, self.skill(), truth, self.control_rate, self.show(), stage)
+
+    def make_env(
+        self, robot: Robot, tracker: Tracker, teleop: Teleop | None, vision: Vision | None = None
+    ) -> RobotEnv:
         """The environment on any robot: simulated in this process, or behind topics."""
+        if self.cameras and vision is None:
+            raise ConfigError(f"this task sees through the cameras {self.cameras}: it needs a vision")
+        # Seen through cameras, and rewarded by what they see, the scene needs no tracker.
+        tracked = tracker if self.reward == "pose" else NoTracker()
+        task = self.seen_task(self.thresholds())
         return RobotEnv(
-            robot, tracker, self.task(), self.action, self.control_rate, teleop, self.max_object_age
+            robot, tracked, task, self.action, self.control_rate, teleop, self.max_object_age, vision
         )
 
     def make_arm(self) -> SimulatedArm:
@@ -97,4 +165,35 @@ class ArmTaskConfig(ABC):
         """Environment and arm in this process, with the scripted person unless `person` is False."""
         arm = self.make_arm()
         teleop = self.person_for(arm) if person else None
-        return self.make_env(arm, arm.tracker, teleop), arm
+        vision = self.simulated_vision(arm) if self.cameras else None
+        return self.make_env(arm, arm.tracker, teleop, vision), arm
+
+    def simulated_vision(self, arm: SimulatedArm) -> LocalVision:
+        """Cameras on a simulated arm with encoder and classifier, all in this process."""
+        from sim.arm.cameras import TableCameras
+        from sim.arm.looks import draw_look
+
+        scene = self.arm.scene
+        cameras = TableCameras(self.arm, names=self.cameras)
+        encoder = self.make_encoder()
+        classifier = None
+        if self.reward == "classifier":
+            from robot_rl.perception.classifier import RewardClassifier
+
+            classifier = RewardClassifier.load(Path(self.classifier.directory), encoder.digest)
+
+        def pictures(state: ArmState) -> dict[str, StampedImage]:
+            images = cameras.render(state, arm.truth())
+            return {name: StampedImage(state.stamp, image) for name, image in images.items()}
+
+        def change_look(episode: Episode) -> None:
+            if self.look or self.distractors:
+                cameras.set_look(draw_look(episode.seed, self.look, self.distractors, scene, arm.truth()))
+
+        return LocalVision(pictures, encoder, classifier, change_look, cameras.close)
+
+    def make_encoder(self) -> Encoder:
+        """The encoder of the cameras' pictures."""
+        from robot_rl.perception.encoder import load_encoder
+
+        return load_encoder(self.encoder, self.cameras)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from policies.shows import PickShow
 from policies.skills import PickSkill
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -35,5 +36,9 @@ class FrankaPickCube(ArmTaskConfig):
     def skill(self) -> PickSkill:
         return PickSkill()
 
+    def show(self) -> PickShow:
+        return PickShow(self.skill())
+
 
 CONFIG = FrankaPickCube()
+PIXELS = replace(CONFIG, cameras=("wrist", "side"))

@@ -27,20 +27,20 @@ class PegInsertConfig:
     """How long it must stay there [s]."""
     time_limit: float = 10.0
     """Length of an episode [s]."""
-    peg_length: float = 0.04
-    """From the TCP to the peg's tip, along the tool axis [m]; as in the scene."""
 
 
-def tip(config: PegInsertConfig, tcp: Pose) -> np.ndarray:
-    """(3,) tip of the peg in the base frame [m]."""
-    return tcp.position + rotate(tcp.quaternion, np.array([0.0, 0.0, config.peg_length]))
+def tip(tcp: Pose, peg_length: float) -> np.ndarray:
+    """(3,) tip of a peg that reaches `peg_length` below the TCP, in the base frame [m]."""
+    return tcp.position + rotate(tcp.quaternion, np.array([0.0, 0.0, peg_length]))
 
 
 class Inserted:
     """Counts for how many ticks in a row the peg has been deep enough; also the evaluation's judge."""
 
-    def __init__(self, config: PegInsertConfig, control_rate: float, margin: float = 0.0) -> None:
-        self.config = config
+    def __init__(
+        self, config: PegInsertConfig, peg_length: float, control_rate: float, margin: float = 0.0
+    ) -> None:
+        self.peg_length = peg_length
         self.depth = config.depth + margin
         self.wanted = max(1, round(config.hold_time * control_rate))
         self.ticks = 0
@@ -48,7 +48,7 @@ class Inserted:
 
     def now(self, state: ArmState, hole: Pose) -> bool:
         """Whether the peg is deep enough at this instant, and inside the hole, not beside the board."""
-        way = tip(self.config, state.tcp) - hole.position
+        way = tip(state.tcp, self.peg_length) - hole.position
         return bool(way[2] <= -self.depth and np.hypot(way[0], way[1]) < 0.01)
 
     def see(self, state: ArmState, hole: Pose) -> bool:
@@ -74,12 +74,13 @@ class PegInsert:
 
     name = "franka_peg_insert"
 
-    def __init__(self, config: PegInsertConfig, control_rate: float) -> None:
+    def __init__(self, config: PegInsertConfig, peg_length: float, control_rate: float) -> None:
         self.config = config
+        self.peg_length = peg_length
         self.control_rate = control_rate
         self.time_limit = round(config.time_limit * control_rate)
-        self._inserted = Inserted(config, control_rate)
-        self._clearly = Inserted(config, control_rate, config.label_margin)
+        self._inserted = Inserted(config, peg_length, control_rate)
+        self._clearly = Inserted(config, peg_length, control_rate, config.label_margin)
         self._own = Proprioception(control_rate, gripper=False, force=True)
         arrays = {
             "hole.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.03, names=("x", "y", "z")),
@@ -89,7 +90,7 @@ class PegInsert:
         self.observation_spec = Spec.of(arrays | self._own.arrays)
 
     def reset(self, state: ArmState, senses: Senses) -> Observation:
-        self._inserted = Inserted(self.config, self.control_rate)
+        self._inserted = Inserted(self.config, self.peg_length, self.control_rate)
         self._own.reset(state)
         return self._observe(state, senses.objects)
 
@@ -101,14 +102,14 @@ class PegInsert:
         return int(self._clearly.now(state, truth["hole"]))
 
     def judge(self) -> Inserted:
-        return Inserted(self.config, self.control_rate)
+        return Inserted(self.config, self.peg_length, self.control_rate)
 
     def _observe(self, state: ArmState, objects: Objects) -> Observation:
         hole = objects["hole"].pose
         axes = tool_axes(state).T
         yaw = 4.0 * (swing_twist(hole.quaternion)[1] - tool_yaw(state.tcp.quaternion))
         values = {
-            "hole.position": axes @ (hole.position - tip(self.config, state.tcp)),
+            "hole.position": axes @ (hole.position - tip(state.tcp, self.peg_length)),
             "hole.yaw": np.array([np.cos(yaw), np.sin(yaw)]),
             "hold": np.array([self._inserted.fraction]),
         }

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class PixelTask:
     """Wraps a task of tracked poses, from which it takes the name, the time limit and the judge.
 
-    The reward comes from the probabilities of a classifier when a `StageCounter` is given. Without one it
-    is the wrapped task's, for experiments that want to tell the two apart.
+    The reward comes from the probabilities of a classifier when a `StageCounter` is given, or by the tracked
+    poses, as the wrapped task sees them, or from nobody: then only the person says when the task is done.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class PixelTask:
         cameras: Sequence[str],
         encoder: EncoderConfig,
         stages: StageCounter | None,
+        by_pose: bool = False,
     ) -> None:
         self.task = task
         self.name = f"{task.name}:pixels"
         self.time_limit = task.time_limit
         self.cameras = tuple(cameras)
         self.stages = stages
+        self._by_pose = by_pose
         self._proprioception = proprioception
         self._digest = encoder.digest
         self._raw = encoder.kind == "trainable"
@@ -48,16 +50,17 @@ class PixelTask:
 
     def reset(self, state: ArmState, senses: Senses) -> Observation:
         self._proprioception.reset(state)
-        if self.stages is None:
+        if self._by_pose:
             self.task.reset(state, senses)
-        else:
+        if self.stages is not None:
             self.stages.reset()
         return self._observe(state, senses.sight)
 
     def step(self, state: ArmState, senses: Senses) -> Judgement:
-        if self.stages is None:
+        reward, success = 0.0, False
+        if self._by_pose:
             _, reward, success = self.task.step(state, senses)
-        else:
+        elif self.stages is not None:
             reward, success, _ = self.stages.update(senses.sight.stages)
         return Judgement(self._observe(state, senses.sight), reward, success)
 
