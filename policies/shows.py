@@ -149,7 +149,7 @@ class PegShow:
                 return self._insert(seen, hand, time, deep=kind == "success")
 
     def _insert(self, seen: View, hand: ArmState, time: float, deep: bool) -> Intent:
-        depth = self.skill.depth_of(seen)
+        depth = self.skill.depth_of(seen.truth[self.skill.hole], hand)
         if depth < (0.8 * self.skill.depth if deep else 0.006) and self._since is None:
             return self.skill.intend(seen, hand)
         if self._since is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from policies.scripted_person import Intent, View
 from robot_rl.core.frames import swing_twist, tool_yaw
-from robot_rl.core.types import ArmState
+from robot_rl.core.types import ArmState, Pose
 
 
 @dataclass(frozen=True)
@@ -101,39 +101,43 @@ class PegSkill:
     """Height of the tip above the hole at which the hand aligns [m]."""
     depth: float = 0.025
     """Depth to which the peg is pushed [m]."""
-    press: float = 0.006
+    press: float = 0.002
     """How far below the measured tip the target is led to press [m]."""
     near: float = 0.003
     """Misplacement that is good enough to descend [m]."""
     yaw_near: float = 0.06
     """Misalignment that is good enough to descend [rad]."""
 
-    def depth_of(self, view: View) -> float:
+    def depth_of(self, hole: Pose, hand: ArmState) -> float:
         """How deep the tip is below the mouth of the hole, negative above it [m]."""
-        return float(view.truth[self.hole].position[2] - view.state.tcp.position[2]) + self.peg_length
+        return float(hole.position[2] - hand.tcp.position[2]) + self.peg_length
 
     def intend(self, seen: View, hand: ArmState) -> Intent:
         hole = seen.truth[self.hole]
-        aside = hole.position[:2] - seen.state.tcp.position[:2]
-        turn = quarter_turn(swing_twist(hole.quaternion)[1] - tool_yaw(seen.state.tcp.quaternion))
-        depth = self.depth_of(seen)
+        depth = self.depth_of(hole, hand)
+        # Where the target is she feels better than where the tip is: contact holds the tip back.
+        aside = hole.position[:2] - hand.target.position[:2]
+        turn = quarter_turn(swing_twist(hole.quaternion)[1] - tool_yaw(hand.target.quaternion))
         if depth > 0.003:
-            # Inside: only down, the walls guide.
-            return Intent("insert", np.array([0.0, 0.0, depth - self.depth]), 0.0, 0)
-        aligned = math.hypot(*aside.tolist()) < self.near and abs(turn) < self.yaw_near
-        goal = -self.press if aligned else self.hover
-        lead = hand.target.position - seen.state.tcp.position
-        # What remains is judged by where the peg is, not by where the target is: contact holds it back.
-        way = np.array([*aside, depth + goal])
-        if depth > -0.004 and aligned:
-            # On the board's top: keep the pressure, and feel for the edge.
-            return Intent("search", np.array([*aside, -self.press - lead[2]]), turn, 0)
-        return Intent("descend" if aligned else "approach", way, turn, 0)
+            # Inside: straight down, giving way to the walls.
+            give = hand.tcp.position[:2] - hand.target.position[:2]
+            return Intent("insert", np.array([*give, depth - self.depth]), turn, 0)
+        low = depth > -0.6 * self.hover
+        aligned = math.hypot(*aside.tolist()) < (2.0 if low else 1.0) * self.near
+        if not aligned or abs(turn) > self.yaw_near:
+            return Intent("approach", np.array([*aside, depth + self.hover]), turn, 0)
+        if depth < -0.003:
+            return Intent("descend", np.array([*aside, depth - 2 * self.press]), turn, 0)
+        # On the board's top, friction holds the tip aside of the target: press lightly, and lead the target
+        # on until the tip slides. Her tremor does the rest.
+        lead = hand.tcp.position - hand.target.position
+        slide = hole.position[:2] - hand.tcp.position[:2]
+        return Intent("search", np.array([*slide, lead[2] - self.press]), turn, 0)
 
     def progress(self, view: View) -> float:
         hole = view.truth[self.hole]
         aside = float(np.linalg.norm(hole.position[:2] - view.state.tcp.position[:2]))
-        depth = self.depth_of(view)
+        depth = self.depth_of(hole, view.state)
         return depth if depth > 0.003 else -aside - abs(depth)
 
 

@@ -28,7 +28,7 @@ class FrankaPegInsert(ArmTaskConfig):
     arm: ArmSimConfig = field(default_factory=lambda: ArmSimConfig(scene=peg_scene()))
     """The simulated arm, its control law and its safety limits."""
     person: PersonConfig = field(
-        default_factory=lambda: PersonConfig(linear_speed=0.06, angular_speed=0.4, tremor=0.01)
+        default_factory=lambda: PersonConfig(linear_speed=0.06, angular_speed=0.4, tremor=0.006)
     )
     """The scripted person."""
     learner: LearnerConfig = field(
