@@ -24,6 +24,7 @@ from sim.arm.model import (
     TCP_LINK,
     panda_urdf,
 )
+from sim.arm.peg import board_boxes, peg_box
 from sim.arm.settings import PhysicsConfig, SceneConfig
 
 # Collision classes: the robot meets the world, the world meets itself, the robot does not meet itself.
@@ -111,7 +112,28 @@ def build_spec(physics: PhysicsConfig, scene: SceneConfig) -> Any:
             rgba=(0.85, 0.2, 0.15, 1.0),
         )
         _make_contact(cube, physics, _WORLD, _ROBOT | _WORLD)
+    if scene.kind == "peg":
+        _add_peg(spec, physics, scene)
     return spec
+
+
+def _add_peg(spec: Any, physics: PhysicsConfig, scene: SceneConfig) -> None:
+    box = load_mujoco().mjtGeom.mjGEOM_BOX
+    shape = peg_box(scene)
+    peg = spec.body(TCP_LINK).add_geom(
+        name="peg", type=box, size=shape.half_sides, pos=shape.centre, mass=0.0, rgba=(0.95, 0.75, 0.15, 1.0)
+    )
+    _make_contact(peg, physics, _ROBOT, 0)
+    # A mocap body: it stands still like the world, and yet a reset can put it elsewhere.
+    board = spec.worldbody.add_body(name="hole", pos=(0.5, 0.0, scene.board_size[2]), mocap=True)
+    for i, shape in enumerate(board_boxes(scene)):
+        part = board.add_geom(
+            name=f"board{i}", type=box, size=shape.half_sides, pos=shape.centre, rgba=(0.2, 0.35, 0.65, 1.0)
+        )
+        _make_contact(part, physics, _WORLD, _ROBOT)
+        # The board's friction counts, not the larger one of the two.
+        part.friction[0] = scene.peg_friction
+        part.priority = 1
 
 
 def _make_contact(geom: Any, physics: PhysicsConfig, contype: int, conaffinity: int) -> None:
@@ -184,6 +206,7 @@ class MujocoPlant:
         self._fingers = slice(finger, finger + 2)
         self._cube = int(model.joint("cube").qposadr[0]) if scene.kind == "cube" else -1
         self._cube_velocity = int(model.joint("cube").dofadr[0]) if scene.kind == "cube" else -1
+        self._board = int(model.body("hole").mocapid[0]) if scene.kind == "peg" else -1
         self._free: dict[str, Pose] = {}
         jacobian = np.zeros((6, model.nv))
         self._linear, self._angular = jacobian[:3], jacobian[3:]
@@ -203,13 +226,16 @@ class MujocoPlant:
 
     def place(self, objects: Mapping[str, Pose]) -> None:
         """Put objects at rest at these poses; the arm is left alone."""
-        self._free = {name: pose for name, pose in objects.items() if name != "cube"}
-        cube = objects.get("cube")
+        self._free = {name: pose for name, pose in objects.items() if name not in ("cube", "hole")}
+        cube, hole = objects.get("cube"), objects.get("hole")
         if cube is not None:
             a, v = self._cube, self._cube_velocity
             self.data.qpos[a : a + 3] = cube.position
             self.data.qpos[a + 3 : a + 7] = wxyz_from_xyzw(cube.quaternion)
             self.data.qvel[v : v + 6] = 0.0
+        if hole is not None:
+            self.data.mocap_pos[self._board] = hole.position
+            self.data.mocap_quat[self._board] = wxyz_from_xyzw(hole.quaternion)
         self._step1(self.model, self.data)
 
     def read(self) -> MujocoState:
@@ -248,10 +274,13 @@ class MujocoPlant:
 
     def objects(self) -> Mapping[str, Pose]:
         """True poses of the objects now, copies."""
-        if self._cube < 0:
-            return dict(self._free)
-        pose = self.data.qpos[self._cube : self._cube + 7]
-        return {"cube": Pose(pose[:3].copy(), xyzw_from_wxyz(pose[3:])), **self._free}
+        if self._cube >= 0:
+            pose = self.data.qpos[self._cube : self._cube + 7]
+            return {"cube": Pose(pose[:3].copy(), xyzw_from_wxyz(pose[3:])), **self._free}
+        if self._board >= 0:
+            position, wxyz = self.data.mocap_pos[self._board], self.data.mocap_quat[self._board]
+            return {"hole": Pose(position.copy(), xyzw_from_wxyz(wxyz)), **self._free}
+        return dict(self._free)
 
     def close(self) -> None:
         """Nothing to release: MuJoCo frees the model with the last reference."""

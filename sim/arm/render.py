@@ -6,7 +6,6 @@ the same whichever engine runs, and costs the simulation nothing.
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib
 import os
 import weakref
@@ -21,8 +20,9 @@ from robot_rl.core.errors import ConfigError, MissingDependencyError, nearest
 from robot_rl.core.frames import quaternion_from_matrix, wxyz_from_xyzw
 from robot_rl.core.types import ArmState, Pose
 from sim.arm.meshes import robot_parts
-from sim.arm.model import ARM_JOINTS, FINGER_JOINTS
 from sim.arm.mujoco_plant import build_spec, load_mujoco
+from sim.arm.offscreen import offscreen_context, release
+from sim.arm.puppet import Puppet
 from sim.arm.settings import ArmSimConfig
 
 CAMERAS: dict[str, tuple[str, tuple[float, float, float], tuple[float, float, float]]] = {
@@ -36,7 +36,6 @@ CAMERAS: dict[str, tuple[str, tuple[float, float, float], tuple[float, float, fl
 _TOUCHING_GROUP = 3
 """Geoms that touch things: boxes that are not drawn, as the meshes are."""
 _FLOOR = -0.75
-_GRAPHICS_LIBRARIES = "as root: make system-deps (Debian and Ubuntu: apt-get install libegl1 libosmesa6)"
 
 
 class Drawable(Protocol):
@@ -48,35 +47,6 @@ class Drawable(Protocol):
     def state(self) -> ArmState: ...
 
     def truth(self) -> Mapping[str, Pose]: ...
-
-
-class Puppet:
-    """The model that is drawn, posed after an arm."""
-
-    def __init__(self, arm: Drawable) -> None:
-        self._mujoco = load_mujoco()
-        self._arm = arm
-        self.model = _scene_spec(self._mujoco, arm.config).compile()
-        self.data = self._mujoco.MjData(self.model)
-        self._joints = [int(self.model.joint(name).qposadr[0]) for name in ARM_JOINTS]
-        self._fingers = [int(self.model.joint(name).qposadr[0]) for name in FINGER_JOINTS]
-
-    def pose(self) -> None:
-        """Follow the arm and the objects to where they are now."""
-        state, objects, data = self._arm.state(), self._arm.truth(), self.data
-        data.qpos[self._joints] = state.q
-        data.qpos[self._fingers] = state.gripper_width / 2
-        if "cube" in objects:
-            start = int(self.model.joint("cube").qposadr[0])
-            data.qpos[start : start + 3] = objects["cube"].position
-            data.qpos[start + 3 : start + 7] = wxyz_from_xyzw(objects["cube"].quaternion)
-        if "goal" in objects:
-            marker = int(self.model.body("goal").mocapid[0])
-            data.mocap_pos[marker] = objects["goal"].position
-            data.mocap_quat[marker] = wxyz_from_xyzw(objects["goal"].quaternion)
-        self._mujoco.mj_kinematics(self.model, data)
-        self._mujoco.mj_comPos(self.model, data)
-        self._mujoco.mj_camlight(self.model, data)
 
 
 class Renderer:
@@ -96,8 +66,9 @@ class Renderer:
         if camera not in CAMERAS:
             raise ConfigError(f"unknown camera {camera!r}: {nearest(camera, CAMERAS)}")
         mujoco = self._mujoco = load_mujoco()
-        self._puppet = Puppet(arm)
-        model = self._puppet.model
+        self._arm = arm
+        model = _scene_spec(mujoco, arm.config).compile()
+        self._puppet = Puppet(model)
         model.vis.global_.offwidth, model.vis.global_.offheight = width, height
         self._picture = np.empty((height, width, 3), np.uint8)
         self._rect = mujoco.MjrRect(0, 0, width, height)
@@ -108,17 +79,17 @@ class Renderer:
         self._scene = mujoco.MjvScene(model, maxgeom=200)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = shadows
-        self._window = _offscreen_context(width, height)
+        self._window = offscreen_context(width, height)
         self._window.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         # Also at the interpreter's exit, where OSMesa would be gone before its context otherwise.
-        self._release = weakref.finalize(self, _release, self._window, self._context)
+        self._release = weakref.finalize(self, release, self._window, self._context)
 
     def render(self) -> np.ndarray:
         """(height, width, 3) uint8 RGB picture of the arm now."""
         mujoco, puppet = self._mujoco, self._puppet
-        puppet.pose()
+        puppet.pose(self._arm.state(), self._arm.truth())
         self._window.make_current()
         mujoco.mjv_updateScene(
             puppet.model,
@@ -220,8 +191,9 @@ class Viewer:
             raise MissingDependencyError(
                 "a display", "the viewer", "a desktop session, or write a video instead (--video FILE)"
             )
-        self._puppet = Puppet(arm)
-        self._puppet.pose()
+        self._arm = arm
+        self._puppet = Puppet(_scene_spec(load_mujoco(), arm.config).compile())
+        self._puppet.pose(arm.state(), arm.truth())
         viewer = importlib.import_module("mujoco.viewer")
         self._handle = viewer.launch_passive(
             self._puppet.model, self._puppet.data, show_left_ui=False, show_right_ui=False
@@ -232,7 +204,7 @@ class Viewer:
         """Draw the arm as it is now; does nothing once the window was closed."""
         if self._handle.is_running():
             with self._handle.lock():
-                self._puppet.pose()
+                self._puppet.pose(self._arm.state(), self._arm.truth())
             self._handle.sync()
 
     def close(self) -> None:
@@ -244,22 +216,6 @@ class Viewer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _offscreen_context(width: int, height: int) -> Any:
-    """An OpenGL context without a display: EGL, or OSMesa where that is missing."""
-    platform = os.environ.get("PYOPENGL_PLATFORM", "").lower()
-    for name, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
-        # PyOpenGL keeps the first platform that it was loaded for, so we look before we load.
-        if platform in ("", name) and ctypes.util.find_library(library):
-            return importlib.import_module(f"mujoco.{name}").GLContext(width, height)
-    raise MissingDependencyError("EGL or OSMesa", "off-screen rendering", _GRAPHICS_LIBRARIES)
-
-
-def _release(window: Any, context: Any) -> None:
-    window.make_current()
-    context.free()
-    window.free()
 
 
 def _visible_groups(mujoco: Any) -> Any:
@@ -318,11 +274,11 @@ def _scene_spec(mujoco: Any, config: ArmSimConfig) -> Any:
             conaffinity=0,
         )
     for name, (body, position, target) in CAMERAS.items():
-        spec.body(body).add_camera(name=name, pos=position, quat=_look_at(position, target), fovy=45.0)
+        spec.body(body).add_camera(name=name, pos=position, quat=look_at(position, target), fovy=45.0)
     return spec
 
 
-def _look_at(position: tuple[float, float, float], target: tuple[float, float, float]) -> np.ndarray:
+def look_at(position: tuple[float, float, float], target: tuple[float, float, float]) -> np.ndarray:
     """Orientation wxyz of a camera, which looks along its -z axis with y up, at `target`."""
     back = np.subtract(position, target)
     back = back / np.linalg.norm(back)

@@ -22,7 +22,7 @@ class Scene:
     tcp: Pose
     """Where the arm starts, tool down, base frame."""
     objects: Mapping[str, Pose]
-    """Where the objects are: "cube" or "goal"."""
+    """Where the objects are: "cube", "goal" or "hole" (the centre of its mouth, z up)."""
 
 
 def tool_down(position: np.ndarray, yaw: float) -> Pose:
@@ -47,4 +47,6 @@ def draw_scene(config: SceneConfig, seed: int) -> Scene:
         return Scene(tcp, {"cube": pose})
     if config.kind == "goal":
         return Scene(tcp, {"goal": tool_down(np.array([*xy, rng.uniform(*config.goal_height)]), yaw)})
+    if config.kind == "peg":
+        return Scene(tcp, {"hole": Pose(np.array([*xy, config.board_size[2]]), yaw_quaternion(yaw))})
     return Scene(tcp, {})

@@ -39,12 +39,23 @@ class PhysicsConfig:
 class SceneConfig:
     """What stands on the table, and where an episode starts."""
 
-    kind: Literal["cube", "goal", "empty"] = "cube"
-    """A cube to be moved, or a free goal pose in the air (drawn, not solid), or nothing."""
+    kind: Literal["cube", "goal", "peg", "empty"] = "cube"
+    """A cube to be moved, a free goal pose in the air (drawn, not solid), a peg in the hand and a board with
+    a hole, or nothing."""
     cube_side: float = 0.04
     """[m]."""
     cube_mass: float = 0.05
     """[kg]."""
+    peg_side: float = 0.02
+    """Side of the square peg, which is fixed between the fingers [m]; for the kind "peg"."""
+    peg_length: float = 0.05
+    """How far the peg reaches below the TCP [m]; the fingers reach 9 mm."""
+    clearance: float = 0.001
+    """Side of the square hole less that of the peg [m]."""
+    board_size: tuple[float, float, float] = (0.10, 0.10, 0.03)
+    """Sides and height of the board; the hole goes through to the table [m]."""
+    peg_friction: float = 0.3
+    """Coulomb friction between the board and what touches it."""
     area_centre: tuple[float, float] = (0.5, 0.0)
     """Middle of the rectangle for the object, x and y in the base frame [m]."""
     area_size: tuple[float, float] = (0.30, 0.50)
@@ -65,8 +76,32 @@ class SceneConfig:
             raise ValueError(
                 f"cube_side and cube_mass must be more than 0, got {self.cube_side}, {self.cube_mass}"
             )
+        if not (self.peg_side > 0.0 and self.peg_length > 0.0 and self.clearance > 0.0):
+            raise ValueError(
+                "peg_side, peg_length and clearance must be more than 0 m, got "
+                f"{self.peg_side}, {self.peg_length}, {self.clearance}"
+            )
+        if not (self.hole_side < min(self.board_size[:2]) and self.board_size[2] > 0.0):
+            raise ValueError(f"board_size must hold a hole of {self.hole_side} m, got {self.board_size}")
         if min(*self.area_size, *self.start_size, self.object_yaw, self.start_yaw) < 0.0:
             raise ValueError("area_size, start_size, object_yaw and start_yaw must be 0 or more")
+
+    @property
+    def hole_side(self) -> float:
+        """Side of the square hole in the board [m]."""
+        return self.peg_side + self.clearance
+
+
+def peg_scene() -> SceneConfig:
+    """Peg insertion: the hole anywhere in 0.1 x 0.1 m, turned by up to 15 degrees, the peg 25-65 mm above."""
+    return SceneConfig(
+        kind="peg",
+        area_size=(0.10, 0.10),
+        object_yaw=math.radians(15.0),
+        start_centre=(0.5, 0.0, 0.125),
+        start_size=(0.10, 0.10, 0.04),
+        start_yaw=math.radians(15.0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
