@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from robot_rl.core.protocols import Encoder, RewardModel
-from robot_rl.core.types import ArmState, Episode, Sight, StampedImage, StampedPose
+from robot_rl.core.types import ArmState, Episode, Intrinsics, Sight, StampedImage, StampedPose
 
 Pictures = Callable[[ArmState], Mapping[str, StampedImage]]
 """Gives the newest picture of each camera at the tick of a state."""
@@ -24,6 +24,7 @@ class LocalVision:
         classifier: RewardModel | None = None,
         on_reset: Callable[[Episode], None] = lambda _: None,
         on_close: Callable[[], None] = lambda: None,
+        intrinsics: Mapping[str, Intrinsics] | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -33,10 +34,12 @@ class LocalVision:
             classifier: Judges the features; None where the reward comes from elsewhere.
             on_reset: Called at the begin of every episode, such as to change the look of a simulated scene.
             on_close: Releases the cameras.
+            intrinsics: Of each camera, where they are known.
         """
         self.pictures = pictures
         self.encoder = encoder
         self.classifier = classifier
+        self.intrinsics = dict(intrinsics or {})
         self._on_reset = on_reset
         self._on_close = on_close
 

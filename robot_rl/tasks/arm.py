@@ -15,7 +15,6 @@ from policies.scripted_person import PersonConfig, ScriptedPerson, Show, Skill, 
 from robot_rl.core.errors import ConfigError
 from robot_rl.core.protocols import Encoder, GroundTruth, Robot, Teleop, Tracker, Vision
 from robot_rl.core.spec import EnvSpec
-from robot_rl.core.types import ArmState, Episode, StampedImage
 from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.session import SessionConfig
@@ -26,6 +25,7 @@ from robot_rl.learn.settings import LearnerConfig
 from robot_rl.perception.settings import ClassifierConfig, EncoderConfig, classifier_thresholds
 from robot_rl.tasks.pixels import PixelTask
 from robot_rl.tasks.proprioception import Proprioception
+from robot_rl.tasks.scene_cameras import SceneCameras
 from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
@@ -170,27 +170,28 @@ class ArmTaskConfig(ABC):
 
     def simulated_vision(self, arm: SimulatedArm) -> LocalVision:
         """Cameras on a simulated arm with encoder and classifier, all in this process."""
-        from sim.arm.cameras import TableCameras
-        from sim.arm.looks import draw_look
-
-        scene = self.arm.scene
-        cameras = TableCameras(self.arm, names=self.cameras)
+        cameras = self.make_cameras()
         encoder = self.make_encoder()
         classifier = None
         if self.reward == "classifier":
             from robot_rl.perception.classifier import RewardClassifier
 
             classifier = RewardClassifier.load(Path(self.classifier.directory), encoder.digest)
+        return LocalVision(
+            lambda state: cameras.pictures(state, arm.truth()),
+            encoder,
+            classifier,
+            lambda episode: cameras.reset(episode, arm.truth()),
+            cameras.close,
+            cameras.intrinsics,
+        )
 
-        def pictures(state: ArmState) -> dict[str, StampedImage]:
-            images = cameras.render(state, arm.truth())
-            return {name: StampedImage(state.stamp, image) for name, image in images.items()}
+    def make_cameras(self) -> SceneCameras:
+        """The simulated cameras in this process."""
+        from sim.arm.cameras import TableCameras
 
-        def change_look(episode: Episode) -> None:
-            if self.look or self.distractors:
-                cameras.set_look(draw_look(episode.seed, self.look, self.distractors, scene, arm.truth()))
-
-        return LocalVision(pictures, encoder, classifier, change_look, cameras.close)
+        cameras = TableCameras(self.arm, names=self.cameras)
+        return SceneCameras(cameras, self.arm.scene, self.look, self.distractors)
 
     def make_encoder(self) -> Encoder:
         """The encoder of the cameras' pictures."""
