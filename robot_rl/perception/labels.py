@@ -1,0 +1,68 @@
+"""What the shipped encoder was trained to see in a picture: where object and hand are.
+
+Positions are in units of 0.1 m. Yaw comes as cosine and sine of four times the angle, which are the same for
+every side of a square. What a picture cannot tell is NaN and not learned from: the pose of an object that
+is not seen, or that the scene does not have. Each camera has labels in a frame that is natural to its view:
+the wrist camera moves with the hand, the side camera stands still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from robot_rl.core.frames import conjugate, matrix_from_quaternion, multiply, rotate
+from robot_rl.core.types import Pose
+
+SCALE = 0.1
+"""Of positions [m]."""
+ORIGIN = np.array([0.5, 0.0, 0.1])
+"""Where labels in the base frame are zero [m]."""
+
+WRIST = (
+    *("cube.x", "cube.y", "cube.z", "cube.cos", "cube.sin"),
+    *("hole.x", "hole.y", "hole.z", "hole.cos", "hole.sin"),
+    *("cube.seen", "hole.seen"),
+)
+"""Object in the tool frame: x, y, z from the TCP, yaw about the tool's axis; then 1 for seen and 0 for not."""
+SIDE = (
+    *("way.x", "way.y", "way.z"),
+    *("cube.x", "cube.y", "cube.z", "tcp.x", "tcp.y", "tcp.z", "hole.x", "hole.y", "hole.z"),
+    *("cube.seen", "hole.seen"),
+)
+"""Way from the TCP to the object, along the axes of the base frame; then cube, TCP and hole in the base frame."""
+LABELS: dict[str, tuple[str, ...]] = {"wrist": WRIST, "side": SIDE}
+"""Names of each camera's labels."""
+NEAR = {"wrist": 10, "side": 3}
+"""So many of them, from the first, are relative to the hand: they get a near copy among the features."""
+
+
+def wrist_label(tcp: Pose, objects: Mapping[str, Pose], seen: bool) -> np.ndarray:
+    """(12,) float32: `WRIST` of the one object in `objects`, a cube or a hole."""
+    (name, pose), *_ = objects.items()
+    label = np.full(len(WRIST), np.nan, np.float32)
+    label[-2:] = name == "cube" and seen, name == "hole" and seen
+    if seen:
+        back = conjugate(tcp.quaternion)
+        position = rotate(back, pose.position - tcp.position) / SCALE
+        # The square's yaw about the tool's axis: of the object's x axis, in the tool frame.
+        x, y, _ = matrix_from_quaternion(multiply(back, pose.quaternion))[:, 0]
+        angle = 4.0 * math.atan2(y, x)
+        start = 0 if name == "cube" else 5
+        label[start : start + 5] = *position, math.cos(angle), math.sin(angle)
+    return label
+
+
+def side_label(tcp: Pose, objects: Mapping[str, Pose], seen: bool) -> np.ndarray:
+    """(14,) float32: `SIDE` of the one object in `objects`, a cube or a hole."""
+    (name, pose), *_ = objects.items()
+    label = np.full(len(SIDE), np.nan, np.float32)
+    label[6:9] = (tcp.position - ORIGIN) / SCALE
+    label[-2:] = name == "cube" and seen, name == "hole" and seen
+    if seen:
+        label[:3] = (pose.position - tcp.position) / SCALE
+        start = 3 if name == "cube" else 9
+        label[start : start + 3] = (pose.position - ORIGIN) / SCALE
+    return label
