@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robot_rl.perception.labels import UNLABELLED, UNTOUCHED, LabelledEpisode
+from robot_rl.perception.key_labels import UNLABELLED, UNTOUCHED, LabelledEpisode
 
 _AFTER = 6
 """Frames beyond the tried delays that are looked at on either side of a key's change."""

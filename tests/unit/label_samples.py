@@ -23,7 +23,7 @@ from robot_rl.core.types import (
     TeleopCommand,
 )
 from robot_rl.data.recorder import EpisodeRecorder
-from robot_rl.perception.labels import UNTOUCHED, LabelledEpisode
+from robot_rl.perception.key_labels import UNTOUCHED, LabelledEpisode
 from tests.unit.data_samples import small_spec
 
 CAMERAS = ("wrist", "side")
@@ -74,7 +74,7 @@ def picture(world: np.ndarray) -> np.ndarray:
 
 
 def heights(rng: np.random.Generator, success: bool) -> np.ndarray:
-    """(T, 4) world of one episode: up and down again at several speeds, or a failure that only looks alike."""
+    """(T, 4) world of one episode: up and down twice at several speeds, or too low."""
     path = [np.zeros(rng.integers(5, 15))]
     for _ in range(2):
         top = rng.uniform(0.16, 0.24) if success else rng.uniform(0.02, 0.08)
