@@ -12,7 +12,7 @@ import tyro
 
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
-from robot_rl.tasks import TASKS, load
+from robot_rl.tasks import PIXELS, TASKS, load
 from robot_rl.tasks.arm import ArmTaskConfig
 
 Options = TypeVar("Options")
@@ -44,6 +44,11 @@ def parse_with_task(
                 raise SystemExit(0)
             raise ConfigError(f"which task? robot-rl {command} TASK, where TASK is one of {', '.join(TASKS)}")
         task = rest.pop(0)
+    rest, seen = _take_option(rest, "--obs")
+    if seen not in (None, "state", PIXELS):
+        raise ConfigError(f"--obs {seen!r} is not valid: state (tracked poses) or {PIXELS} (cameras)")
+    if seen == PIXELS and ":" not in task:
+        task = f"{task}:{PIXELS}"
     config = load(task)
     rest, file = _take_option(rest, "--config")
     if file is not None:
@@ -59,7 +64,8 @@ def parse_with_task(
         parser,
         args=rest,
         prog=f"robot-rl {command} {task}",
-        description=f"{description} --config FILE reads settings from a YAML file.",
+        description=f"{description} --obs state|pixels chooses between tracked poses and cameras; "
+        "--config FILE reads settings from a YAML file.",
     )
     return task, parsed.options, parsed.settings
 
@@ -68,7 +74,7 @@ def _take_option(argv: list[str], name: str) -> tuple[list[str], str | None]:
     for i, word in enumerate(argv):
         if word == name:
             if i + 1 == len(argv):
-                raise ConfigError(f"{name} needs a file")
+                raise ConfigError(f"{name} needs a value")
             return argv[:i] + argv[i + 2 :], argv[i + 1]
         if word.startswith(name + "="):
             return argv[:i] + argv[i + 1 :], word.partition("=")[2]
@@ -77,4 +83,4 @@ def _take_option(argv: list[str], name: str) -> tuple[list[str], str | None]:
 
 def default_out(task: str) -> Path:
     """A fresh directory below `runs/`, named by task and time."""
-    return Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{task.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -34,6 +34,11 @@ class EvalOptions:
     """Act with the mean action instead of a sample."""
     backend: Literal["mujoco", "pybullet", ""] = ""
     """Physics engine, to evaluate in another than the policy was trained in; "" for the run's own."""
+    look: float = 0.0
+    """For a task seen through cameras: how far colours, light and camera poses are redrawn for each episode,
+    in parts of the range that the encoder was trained on."""
+    distractors: int = 0
+    """For a task seen through cameras: things on the table that mean nothing."""
     config: Path | None = None
     """Settings; by default config.yaml beside the policy, else the task's defaults."""
     video: Path | None = None
@@ -74,6 +79,7 @@ def run(options: EvalOptions) -> dict[str, Any]:
     config = settings_of(bundle.spec.name, options.policy, options.config)
     if options.backend:
         config = replace(config, {"backend": options.backend})
+    config = replace(config, {"look": options.look, "distractors": options.distractors})
     bundle.spec.check_same(config.spec, f"the policy {options.policy}", "the task")
     policy = bundle.policy()
     results: list[EpisodeResult] = []
@@ -122,13 +128,16 @@ def run(options: EvalOptions) -> dict[str, Any]:
         "success_length": evaluation.mean_steps if evaluation.successes else None,
         "faults": sum(bool(result.fault) for result in results),
         "deterministic": options.deterministic,
+        "peak_force_n": round(evaluation.peak_force, 1),
+        "look": options.look,
+        "distractors": options.distractors,
         "steps_per_s": round(total_steps / wall, 1),
     }
 
 
 def settings_of(task: str, policy: Path, file: Path | None) -> ArmTaskConfig:
     """The settings that a policy was trained with: `file`, or those beside it, or the task's defaults."""
-    if task not in TASKS:
+    if task.partition(":")[0] not in TASKS:
         raise ConfigError(f"the policy {policy} is for {task!r}; tasks here: {', '.join(TASKS)}")
     config = load(task)
     beside = policy.resolve().parent / "config.yaml"

@@ -161,6 +161,7 @@ class SafetySupervisor:
             )
         )
         self._force_squared = limits.force**2
+        self._peak_squared = 0.0
         self._torque_squared = limits.torque**2
         self._command_timeout = nanoseconds(limits.command_timeout)
         self._state_timeout = nanoseconds(limits.state_timeout)
@@ -181,7 +182,13 @@ class SafetySupervisor:
         self._earliest_stamp = stamp
         self._commanded_at = now
         self.reasons = ()
+        self._peak_squared = 0.0
         self._hold()
+
+    @property
+    def peak_force(self) -> float:
+        """Largest external force at any tick of the controller since the last reset [N]."""
+        return math.sqrt(self._peak_squared)
 
     def accept(self, command: ArmCommand, now: int) -> bool:
         """Take the allowed part of a command as the goal.
@@ -278,6 +285,8 @@ class SafetySupervisor:
                 return f"joint {i + 1} moves at {dq:.2f} rad/s, allowed {speed:.2f} rad/s"
         fx, fy, fz, tx, ty, tz = arm.wrench.tolist()
         force, torque = fx * fx + fy * fy + fz * fz, tx * tx + ty * ty + tz * tz
+        if force > self._peak_squared:
+            self._peak_squared = force
         if not force <= self._force_squared:
             return f"external force {math.sqrt(force):.0f} N, allowed {self.limits.force:.0f} N"
         if not torque <= self._torque_squared:

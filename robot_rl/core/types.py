@@ -130,6 +130,8 @@ class ArmState:
     """The TCP pose that the controller holds, after the safety limits."""
     fault: str = ""
     """Reason of the latched fault, "" when there is none. A faulted arm holds."""
+    peak_force: float = 0.0
+    """Largest external force since the last reset, at any tick of the controller [N]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +241,5 @@ class EpisodeResult:
     policy_version: int
     fault: str = ""
     """Reason of the fault that ended the episode, "" when none did."""
+    peak_force: float = 0.0
+    """Largest external force on the TCP, at any tick of the controller [N]."""

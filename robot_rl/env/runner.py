@@ -131,6 +131,7 @@ class EpisodeRunner:
             human_steps=human_steps,
             policy_version=version,
             fault=fault,
+            peak_force=self.env.state.peak_force,
         )
         if recorder is not None:
             recorder.end(result)

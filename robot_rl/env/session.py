@@ -64,6 +64,8 @@ class Evaluation:
     mean_steps: float
     """Mean length of the successful episodes [steps]; NaN when there is none."""
     policy_version: int
+    peak_force: float = 0.0
+    """Largest external force on the TCP in any of the episodes [N]."""
 
     @property
     def success_rate(self) -> float:
@@ -249,6 +251,7 @@ def evaluate(steps: int, results: list[EpisodeResult]) -> Evaluation:
         successes=sum(r.success for r in results),
         mean_steps=mean([r.steps for r in results if r.success]),
         policy_version=results[-1].policy_version if results else 0,
+        peak_force=max((r.peak_force for r in results), default=0.0),
     )
 
 

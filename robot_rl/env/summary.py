@@ -40,9 +40,20 @@ def summarise(task: str, session: Session, updates: int, wall_s: float, train_s:
         "demonstration_length": _number(demonstration),
         "success_length": _number(final.mean_steps) if final is not None else None,
         "length_ratio": _number(final.mean_steps / demonstration) if final and demonstration else None,
+        "acting": "mean action" if session.config.deterministic_evaluation else "sampled action",
+        "peak_force_n": _peak_forces(record.final_episodes),
         "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],
         "final_evaluation": asdict(final) | {"mean_steps": _number(final.mean_steps)} if final else None,
     }
+
+
+def _peak_forces(results: list[EpisodeResult]) -> dict[str, float] | None:
+    """Median, 95th percentile and maximum over episodes of the largest external force [N]."""
+    if not results:
+        return None
+    forces = sorted(result.peak_force for result in results)
+    at = {"median": 0.5, "p95": 0.95, "max": 1.0}
+    return {name: round(forces[round(part * (len(forces) - 1))], 1) for name, part in at.items()}
 
 
 def practice_metrics(result: EpisodeResult) -> dict[str, float]:

@@ -297,6 +297,7 @@ class Actor:
                 "interventions": float(result.interventions),
                 "human_steps": float(result.human_steps),
                 "policy_version": float(result.policy_version),
+                "peak_force": result.peak_force,
             }
         message = EpisodeEvent(
             self.robot.stamp, event, episode.index, episode.seed, episode.mode.value, figures, reason

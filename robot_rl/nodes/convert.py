@@ -142,7 +142,7 @@ def state_messages(state: ArmState) -> dict[str, Any]:
         "arm/wrench": wrench_message(stamp, state.wrench),
         "gripper/state": gripper_message(stamp, state.gripper_width, state.gripper_closed),
         "arm/controller_state": pose_message(StampedPose(stamp, state.target)),
-        "safety/state": json_message(SafetyState(stamp, state.fault)),
+        "safety/state": json_message(SafetyState(stamp, state.fault, state.peak_force)),
     }
 
 
@@ -162,6 +162,7 @@ def arm_state(inputs: Mapping[str, Any]) -> ArmState:
     """The arm's state from its messages of one stamp, by topic."""
     pose, width_closed = pose_from(inputs["arm/pose"]), gripper_from(inputs["gripper/state"])
     q, dq = joints_from(inputs["joint_states"])
+    safety = json_from(SafetyState, inputs["safety/state"])
     return ArmState(
         stamp=pose.stamp,
         q=q,
@@ -172,7 +173,8 @@ def arm_state(inputs: Mapping[str, Any]) -> ArmState:
         gripper_width=width_closed[0],
         gripper_closed=width_closed[1],
         target=pose_from(inputs["arm/controller_state"]).pose,
-        fault=json_from(SafetyState, inputs["safety/state"]).fault,
+        fault=safety.fault,
+        peak_force=safety.peak_force,
     )
 
 

@@ -49,6 +49,8 @@ class SafetyState:
     """Time of the state [ns]."""
     fault: str
     """Reason of the latched fault, "" when there is none."""
+    peak_force: float = 0.0
+    """Largest external force since the last reset [N]."""
 
 
 @dataclass(frozen=True)

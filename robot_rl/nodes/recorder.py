@@ -226,6 +226,7 @@ class RecorderNode(Node):
                 human_steps=int(figures["human_steps"]),
                 policy_version=int(figures["policy_version"]),
                 fault=event.reason,
+                peak_force=float(figures.get("peak_force", 0.0)),
             )
 
     def drain(self) -> None:

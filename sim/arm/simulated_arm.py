@@ -55,6 +55,9 @@ class SimulatedArm:
         self._reset_pause = config.control_period * math.ceil(view / config.control_period)
         self._home = home(config.scene)
         self._close_gripper = False
+        # Open and closed; fingers that hold the peg stay where they are.
+        held = config.scene.peg_side
+        self._widths = (held, held) if config.scene.kind == "peg" else (MAX_WIDTH, 0.0)
         self._teleport(kinematics.inverse(self._home), {})
 
     def reset(self, episode: Episode) -> ArmState:
@@ -97,7 +100,7 @@ class SimulatedArm:
     def advance(self, seconds: float) -> None:
         """Let simulated time pass: whole ticks of the control law, at least one."""
         plant, safety, law, tracker = self.plant, self.safety, self._law, self.tracker
-        width = 0.0 if self._close_gripper else MAX_WIDTH
+        width = self._widths[self._close_gripper]
         steps, tick = self.config.physics.law_steps, self._tick
         now = self.clock.now()
         memory = self._memory
@@ -132,6 +135,7 @@ class SimulatedArm:
             gripper_closed=self._close_gripper,
             target=self.safety.target,
             fault=self.safety.fault,
+            peak_force=self.safety.peak_force,
         )
 
     def truth(self) -> Mapping[str, Pose]:
@@ -167,7 +171,7 @@ class SimulatedArm:
 
     def _teleport(self, q: np.ndarray, objects: Mapping[str, Pose]) -> None:
         self.clock.advance_to(self.clock.now() + nanoseconds(self._reset_pause))
-        self.plant.reset(q, MAX_WIDTH, objects)
+        self.plant.reset(q, self._widths[0], objects)
         self._close_gripper = False
         arm = self.plant.read()
         self._memory = self._law.start(arm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -232,12 +233,19 @@ def test_every_flipped_byte_of_a_complete_log_is_found(tmp_path: Path, compressi
             write_step(log, i)
         log.close(RESULT)
     whole = path.read_bytes()
+    written = list(read_raw(path))
+    harmless = 0
     for byte in range(0, len(whole), 23):
         damaged = bytearray(whole)
         damaged[byte] ^= 0x41
         path.write_bytes(damaged)
-        with pytest.raises(LogError, match=f"{path.name}.*(corrupt at byte|not an MCAP file|cut off after)"):
-            list(read(path))
+        try:
+            # A few bits of a compressed frame's header, such as its block size, change nothing that is read.
+            assert list(read_raw(path)) == written
+            harmless += 1
+        except LogError as error:
+            assert re.search(f"{path.name}.*(corrupt at byte|not an MCAP file|cut off after)", str(error))
+    assert harmless <= (0 if compression == "none" else 3)
 
 
 def test_a_damaged_chunk_of_a_cut_off_log_is_never_read_wrongly(tmp_path: Path) -> None:
