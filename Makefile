@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
 RUN_EXTRAS := sim,ros,learn
-DEV_EXTRAS := $(RUN_EXTRAS),dev,docs
+DEV_EXTRAS := $(RUN_EXTRAS),cameras,dev,docs
 BENCH_EXTRAS := $(RUN_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 
-# Shared libraries of off-screen rendering, and the Debian packages that hold them and what .venv needs.
-LIBRARIES := libEGL.so.1 libOpenGL.so.0
-PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri
+# Shared libraries of off-screen rendering (the first two), OpenCV and the RealSense SDK, and the Debian
+# packages that hold them and what .venv needs.
+LIBRARIES := libEGL.so.1 libOpenGL.so.0 libGL.so.1 libgthread-2.0.so.0 libusb-1.0.so.0
+PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
@@ -67,7 +68,8 @@ system-deps: ## Install the system packages that are needed, or say which they a
 			apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null && exit 0; \
 	fi; \
 	echo "Not found: $$missing. On Debian and Ubuntu: sudo apt-get install $(PACKAGES)" >&2; \
-	echo "Without the libraries there is no off-screen rendering: no video, and its tests fail." >&2
+	echo "Without the libraries there is no off-screen rendering: no video, no hardware cameras, and" >&2; \
+	echo "their tests fail." >&2
 
 $(BIN)/python: | system-deps
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,0 +1,1 @@
+"""Cameras: RealSense and UVC devices behind the `Camera` protocol, and the guard of their frames."""
