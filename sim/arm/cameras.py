@@ -37,8 +37,8 @@ CAMERA_NAMES = ("wrist", "side")
 _WRIST_POSITION = (0.085, 0.0, 0.02)
 _WRIST_TILT = 0.32
 _WRIST_FOV = 80.0
-# Seen along y the 0.3 m of the area lie across the picture and its 0.5 m in depth, so that both fit tightly and
-# a cube is 9 to 12 pixels wide. The hand shows its narrow side, which hides little.
+# Seen along y, the area's 0.3 m lie across the picture and its 0.5 m in depth: both fit tightly, and a cube
+# is 9 to 12 pixels wide. The hand shows its narrow side, which hides little.
 _SIDE_POSITION = (0.5, -1.115, 0.856)
 _SIDE_TARGET = (0.5, -0.05, 0.11)
 _SIDE_FOV = 21.0

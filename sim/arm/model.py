@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_rl.core.errors import MissingDependencyError
+from sim.arm.peg import Box
 
 ARM_JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
 LIGHT_LINKS = tuple(f"panda_link{i}" for i in range(4, 8))
@@ -106,13 +107,14 @@ def panda_directory() -> Path:
     return Path(found.submodule_search_locations[0]) / "franka_panda"
 
 
-def panda_urdf(rotors_in_links: bool = False) -> str:
+def panda_urdf(rotors_in_links: bool = False, in_hand: Box | None = None) -> str:
     """The model as URDF text: the file's joints, our inertials and boxes, no meshes.
 
     Args:
         rotors_in_links: Add a disc with the inertia of its rotor to each light link, for an engine that has
             no rotors. The joints before it then feel it, too; with the last four links the arm moves as it
             does with rotors on all joints: equal to 0.2 mm in the overshoot of a full stop.
+        in_hand: A massless box that is fixed to the hand, in the TCP's frame.
     """
     robot = ET.fromstring((panda_directory() / "panda.urdf").read_text())
     for link in robot.findall("link"):
@@ -124,6 +126,9 @@ def panda_urdf(rotors_in_links: bool = False) -> str:
                 link.remove(element)
         for size, centre in BOXES.get(name, ()):
             _add_box(link, size, centre)
+        if in_hand is not None and name == "panda_hand":
+            x, y, z = in_hand.centre
+            _add_box(link, tuple(2.0 * half for half in in_hand.half_sides), (x, y, z + TCP_OFFSET))
     for joint in robot.findall("joint"):
         if joint.get("name") == "panda_grasptarget_hand":
             _rename_tcp(robot, joint)

@@ -21,6 +21,7 @@ import numpy as np
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.core.types import Pose
 from sim.arm.model import ARM_JOINTS, EFFORT, FINGER_JOINTS, TABLE_HALF_SIZE, TCP_LINK, panda_urdf
+from sim.arm.peg import board_boxes, peg_box
 from sim.arm.settings import PhysicsConfig, SceneConfig
 
 _FINGER_SPEED = 0.6
@@ -77,12 +78,13 @@ class PybulletPlant:
         self._client: int = self._bullet.connect(self._bullet.DIRECT)
         self._folder = tempfile.TemporaryDirectory(prefix="robot_rl_")
         self._urdf = Path(self._folder.name) / "panda.urdf"
-        self._urdf.write_text(panda_urdf(rotors_in_links=True))
+        peg = peg_box(scene) if scene.kind == "peg" else None
+        self._urdf.write_text(panda_urdf(rotors_in_links=True, in_hand=peg))
         self._free: dict[str, Pose] = {}
         self._state = PybulletState()
         self._gravity = np.zeros(7)
         self._torque = [0.0] * 7
-        self._robot = self._table = self._cube = -1
+        self._robot = self._table = self._cube = self._board = -1
         self._arm: list[int] = []
         self._fingers: list[int] = []
         self._tcp = -1
@@ -152,6 +154,24 @@ class PybulletPlant:
         if self._scene.kind == "cube":
             half = self._scene.cube_side / 2
             self._cube = self._add_box((half, half, half), self._scene.cube_mass, (0.5, 0.0, half))
+        if self._scene.kind == "peg":
+            self._board = self._add_board()
+
+    def _add_board(self) -> int:
+        bullet, client = self._bullet, self._client
+        boxes = board_boxes(self._scene)
+        shape = bullet.createCollisionShapeArray(
+            shapeTypes=[bullet.GEOM_BOX] * len(boxes),
+            halfExtents=[box.half_sides for box in boxes],
+            collisionFramePositions=[box.centre for box in boxes],
+            physicsClientId=client,
+        )
+        place = (0.5, 0.0, self._scene.board_size[2])
+        board = bullet.createMultiBody(0.0, shape, basePosition=place, physicsClientId=client)
+        # The engine multiplies the frictions of the two that touch.
+        friction = self._scene.peg_friction / self._physics.friction
+        bullet.changeDynamics(board, -1, lateralFriction=friction, physicsClientId=client)
+        return board
 
     def _add_box(
         self, half_sides: tuple[float, ...], mass: float, position: tuple[float, float, float]
@@ -174,8 +194,12 @@ class PybulletPlant:
 
     def place(self, objects: Mapping[str, Pose]) -> None:
         """Put objects at rest at these poses; the arm is left alone."""
-        self._free = {name: pose for name, pose in objects.items() if name != "cube"}
-        cube = objects.get("cube")
+        self._free = {name: pose for name, pose in objects.items() if name not in ("cube", "hole")}
+        cube, hole = objects.get("cube"), objects.get("hole")
+        if hole is not None:
+            self._bullet.resetBasePositionAndOrientation(
+                self._board, hole.position.tolist(), hole.quaternion.tolist(), physicsClientId=self._client
+            )
         if cube is not None:
             self._bullet.resetBasePositionAndOrientation(
                 self._cube, cube.position.tolist(), cube.quaternion.tolist(), physicsClientId=self._client
@@ -245,12 +269,12 @@ class PybulletPlant:
 
     def objects(self) -> Mapping[str, Pose]:
         """True poses of the objects now, copies."""
-        if self._scene.kind != "cube":
+        bodies = {"cube": ("cube", self._cube), "peg": ("hole", self._board)}
+        if self._scene.kind not in bodies:
             return dict(self._free)
-        position, quaternion = self._bullet.getBasePositionAndOrientation(
-            self._cube, physicsClientId=self._client
-        )
-        return {"cube": Pose(np.array(position), np.array(quaternion)), **self._free}
+        name, body = bodies[self._scene.kind]
+        position, quaternion = self._bullet.getBasePositionAndOrientation(body, physicsClientId=self._client)
+        return {name: Pose(np.array(position), np.array(quaternion)), **self._free}
 
     def close(self) -> None:
         """Disconnect from the engine."""

@@ -152,3 +152,28 @@ class ArmSimConfig:
             raise ValueError(
                 f"control_period must be a multiple of the law's tick of {tick} s, got {self.control_period}"
             )
+
+
+def peg_arm() -> ArmSimConfig:
+    """The arm for peg insertion, which gives way: the peg is pressed and pushed aside with at most 15 N.
+
+    That is stiffness times clip. The first touch adds what stops the arm: 28 N at 0.05 m/s and 36 N at
+    0.1 m/s, the highest speed that is allowed here, in the estimated wrench of its 20 ms filter.
+    """
+    clip = (0.0075, 0.0075, 0.0075, 0.02, 0.02, 0.02)
+    return ArmSimConfig(
+        reset_speed=0.08,
+        gains=ImpedanceGains(clip_negative=clip, clip_positive=clip),
+        limits=SafetyLimits(
+            # The tip reaches the table at 0.05 m; targets a little below press it down.
+            workspace_min=(0.40, -0.10, 0.045),
+            workspace_max=(0.60, 0.10, 0.20),
+            tilt=0.1,
+            yaw=0.6,
+            linear_speed=0.1,
+            angular_speed=1.0,
+            force=60.0,
+            torque=10.0,
+        ),
+        scene=peg_scene(),
+    )
