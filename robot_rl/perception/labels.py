@@ -26,13 +26,13 @@ WRIST = (
     *("hole.x", "hole.y", "hole.z", "hole.cos", "hole.sin"),
     *("cube.seen", "hole.seen"),
 )
-"""Object in the tool frame: x, y, z from the TCP, yaw about the tool's axis; then 1 for seen and 0 for not."""
+"""Object in the tool frame: x, y, z from the TCP, yaw about the tool's axis; then 1 for seen, else 0."""
 SIDE = (
     *("way.x", "way.y", "way.z"),
     *("cube.x", "cube.y", "cube.z", "tcp.x", "tcp.y", "tcp.z", "hole.x", "hole.y", "hole.z"),
     *("cube.seen", "hole.seen"),
 )
-"""Way from the TCP to the object, along the axes of the base frame; then cube, TCP and hole in the base frame."""
+"""Way from the TCP to the object, in the base frame's axes; then cube, TCP and hole in the base frame."""
 LABELS: dict[str, tuple[str, ...]] = {"wrist": WRIST, "side": SIDE}
 """Names of each camera's labels."""
 NEAR = {"wrist": 10, "side": 3}

@@ -12,6 +12,7 @@ from typing import Literal
 from robot_rl.core.errors import ClassifierError, ConfigError, EncoderError
 
 EncoderKind = Literal["pretrained", "random", "resnet10", "trainable"]
+Pooling = Literal["spatial", "average"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = WEIGHTS / "franka_table.safetensors"
@@ -36,8 +37,11 @@ class EncoderConfig:
     """Weights, a safetensors file; "" for the one that the project ships."""
     sha256: str = ""
     """Digest that the file must have; "" for any."""
+    pooling: Pooling = "spatial"
+    """How ResNet-10's last map becomes a vector: by SERL's spatial learned embeddings, or by its average."""
     crops: int = 0
-    """Randomly shifted crops of each frame that are encoded beside the whole, for replay (DrQ)."""
+    """Randomly shifted crops of each frame that are encoded beside the whole, for replay (DrQ); each has
+    another shift, of which there are (2 shift + 1)^2."""
     shift: int = 4
     """Largest shift of a crop, either way [pixels]."""
     seed: int = 0
@@ -48,6 +52,11 @@ class EncoderConfig:
             raise ConfigError(
                 f"encoder: crops must be 0 or more and shift in [1, {IMAGE // 4 - 1}], "
                 f"not {self.crops} and {self.shift}"
+            )
+        if self.crops > (2 * self.shift + 1) ** 2:
+            raise ConfigError(
+                f"encoder: crops must be at most {(2 * self.shift + 1) ** 2}, the number of shifts of up to "
+                f"{self.shift} pixels, not {self.crops}"
             )
 
     @property
@@ -66,7 +75,8 @@ class EncoderConfig:
                 f"{self.path} has sha256 {weights}, but encoder.sha256 asks for {self.sha256}: it is "
                 "damaged, or another file"
             )
-        text = json.dumps([ARCHITECTURE, self.kind, FEATURES, IMAGE, weights])
+        pooling = self.pooling if self.kind == "resnet10" else ""
+        text = json.dumps([ARCHITECTURE, self.kind, FEATURES, IMAGE, pooling, weights])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

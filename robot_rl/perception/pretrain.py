@@ -1,0 +1,215 @@
+"""Pretrain the encoder that the project ships, and measure it.
+
+Each camera's network learns to tell where object and hand are (`robot_rl.perception.labels`) from own renders
+with randomised looks. In every round new pictures are drawn, and each network goes a few times through them,
+with pictures shifted at random and labels unchanged, as the crops of replay are. The loss of a label y of
+the network's prediction p is
+
+    h(p - y) + h(tanh 10 p - tanh 10 y),
+
+h being Huber's loss with its corner at 0.05, the second term for labels relative to the hand only: what
+counts is the error in the features as they are handed on, where millimetres near the hand are large.
+
+    python -m robot_rl.perception.pretrain --out FILE --result RESULT.json
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from robot_rl.core.errors import EncoderError
+from robot_rl.perception.dataset import DatasetConfig, Studio
+from robot_rl.perception.encoder import CameraNetwork, as_input, load_encoder, save_encoder
+from robot_rl.perception.evaluate import evaluate
+from robot_rl.perception.labels import LABELS, NEAR
+from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
+from robot_rl.perception.settings import SHIPPED, EncoderConfig
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How the networks are trained."""
+
+    out: Path = SHIPPED
+    """The file to write."""
+    start: Path | None = None
+    """An encoder to go on from; None starts with random weights."""
+    result: Path | None = None
+    """JSON file for recipe and held-out errors; None writes none."""
+    rounds: int = 8
+    """How often new pictures are drawn."""
+    pictures: int = 20_000
+    """Of each camera in a round; 2 GB of memory."""
+    epochs: int = 6
+    """Passes through the pictures of a round."""
+    batch: int = 64
+    """Pictures in a gradient step."""
+    learning_rate: float = 2e-3
+    """Highest of AdamW: it rises for 2 % of all steps, then falls to 0 along half a cosine."""
+    weight_decay: float = 1e-3
+    """Of AdamW."""
+    shift: int = 4
+    """Largest shift of half of the pictures, either way [pixels]; the other half stays."""
+    noise: float = 0.01
+    """Standard deviation of the noise of a pixel; full scale is 1."""
+    gain: float = 0.1
+    """Standard deviation of the logarithm of a picture's brightness; half as much of each colour's."""
+    test_pictures: int = 3_000
+    """Held-out pictures for each look."""
+    seed: int = 0
+    """Seeds pictures, weights and batches."""
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    """What is drawn."""
+
+
+def pretrain(config: PretrainConfig) -> dict[str, Any]:
+    """Train, write the file, measure it; gives what goes into the result file."""
+    torch.set_num_threads(1)
+    torch.manual_seed(config.seed)
+    began = time.process_time()
+    studio = Studio()
+    trainers = {camera: Trainer(camera, config) for camera in LABELS}
+    for number in range(config.rounds):
+        pictures = studio.draw(config.pictures, _seed(config, number), config.dataset)
+        for camera, trainer in trainers.items():
+            loss = trainer.train(pictures.images[camera], pictures.labels[camera])
+            spent = time.process_time() - began
+            logger.info("round %d, %s: loss %.4f, %.0f CPU-s", number, camera, loss, spent)
+        networks = {c: t.finished(pictures.images[c]) for c, t in trainers.items()}
+        save_encoder(config.out, networks, _provenance(config, time.process_time() - began))
+    report = {
+        "recipe": _provenance(config, time.process_time() - began),
+        "encoder": EncoderConfig(file=str(config.out)).digest,
+        "errors": evaluate(config.out, config.test_pictures, config.seed, studio),
+    }
+    studio.close()
+    if config.result is not None:
+        config.result.parent.mkdir(parents=True, exist_ok=True)
+        config.result.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+class Trainer:
+    """One camera's network on its way."""
+
+    def __init__(self, camera: str, config: PretrainConfig) -> None:
+        self.camera = camera
+        self._config = config
+        self.network = _first_network(camera, config)
+        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network.train().requires_grad_(True)
+        parameters = list(self.network.parameters())
+        self._optimiser = torch.optim.AdamW(
+            parameters, config.learning_rate, weight_decay=config.weight_decay
+        )
+        steps = config.rounds * config.epochs * (config.pictures // config.batch)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, config.learning_rate, steps, pct_start=0.02, cycle_momentum=False
+        )
+        self._random = torch.Generator().manual_seed(config.seed)
+
+    def train(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Go `epochs` times through these pictures; gives the mean loss of the last pass."""
+        config, total, steps = self._config, 0.0, len(images) // self._config.batch
+        source, targets = torch.from_numpy(images), torch.from_numpy(labels)
+        for _ in range(config.epochs):
+            order, total = torch.randperm(len(images), generator=self._random), 0.0
+            for rows in order[: steps * config.batch].view(steps, -1):
+                pictures = augmented(source[rows], config, self._random)
+                with torch.autocast("cpu", torch.bfloat16):
+                    _, predicted = self.network(pictures)
+                loss = loss_of(predicted, targets[rows], NEAR[self.camera])
+                self._optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+                self._optimiser.step()
+                self._schedule.step()
+                total += float(loss.detach())
+        return total / steps
+
+    def finished(self, images: np.ndarray) -> CameraNetwork:
+        """The network with the statistics of its features on (up to 4,000 of) these pictures."""
+        with torch.inference_mode():
+            parts = [self.network.features(as_input(p)) for p in torch.from_numpy(images[:4000]).split(250)]
+        features = torch.cat(parts)
+        deviation = features.std(0).clamp_min(1e-3)
+        return CameraNetwork(
+            self.network, features.mean(0), deviation, LABELS[self.camera], NEAR[self.camera]
+        )
+
+
+def loss_of(predicted: Tensor, labels: Tensor, near: int) -> Tensor:
+    """The loss of (n, l) predictions, see above; labels that are NaN do not count."""
+    known = torch.isfinite(labels)
+    labels = labels.nan_to_num(0.0)
+    far = F.huber_loss(predicted, labels, reduction="none", delta=0.05) / 0.05
+    close = F.huber_loss(
+        torch.tanh(NEAR_GAIN * predicted[:, :near]),
+        torch.tanh(NEAR_GAIN * labels[:, :near]),
+        reduction="none",
+        delta=0.05,
+    )
+    return (far * known).mean() + (close * known[:, :near]).mean() / 0.05
+
+
+def augmented(pictures: Tensor, config: PretrainConfig, generator: torch.Generator) -> Tensor:
+    """(n, 3, h, w) of (n, h, w, 3) uint8: half of them shifted, with other brightness, colours, and noise."""
+    count, height, width, _ = pictures.shape
+    side = 2 * config.shift + 1
+    padded = F.pad(pictures.permute(0, 3, 1, 2).float(), (config.shift,) * 4, mode="replicate") / 255.0
+    shifts = torch.randint(0, side, (count, 2), generator=generator)
+    shifts[torch.rand(count, generator=generator) < 0.5] = config.shift
+    moved = torch.stack(
+        [p[:, r : r + height, c : c + width] for p, (r, c) in zip(padded, shifts.tolist(), strict=True)]
+    )
+    bright = torch.randn(count, 1, 1, 1, generator=generator)
+    colour = torch.randn(count, 3, 1, 1, generator=generator)
+    moved *= torch.exp(config.gain * (bright + 0.5 * colour))
+    moved += config.noise * torch.randn(moved.shape, generator=generator)
+    return moved.clamp_(0.0, 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def _first_network(camera: str, config: PretrainConfig) -> KeypointNetwork:
+    if config.start is None:
+        network = KeypointNetwork(len(LABELS[camera]), NEAR[camera])
+        randomise(network, config.seed)
+        return network
+    part = load_encoder(EncoderConfig(file=str(config.start))).networks[camera]
+    if not isinstance(part.network, KeypointNetwork) or part.labels != LABELS[camera]:
+        raise EncoderError(
+            f"{config.start}: its {camera} network predicts {part.labels}, not {LABELS[camera]}"
+        )
+    return part.network
+
+
+def _seed(config: PretrainConfig, number: int) -> int:
+    """Of a round's pictures; those of tests are even."""
+    return 2 * (1000 * config.seed + number) + 1
+
+
+def _provenance(config: PretrainConfig, spent: float) -> dict[str, Any]:
+    recipe = {name: value for name, value in asdict(config).items() if name not in ("out", "result", "start")}
+    return recipe | {"cpu_seconds": round(spent)}
+
+
+def main() -> None:
+    """Command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pretrain(tyro.cli(PretrainConfig, description=__doc__))
+
+
+if __name__ == "__main__":
+    main()
