@@ -67,7 +67,7 @@ def start(context: LaunchContext) -> list[Node]:
             prefix=" ".join(priority(entry)) or None,
             on_exit=Shutdown() if entry.leads or not entry.respawn else None,
         )
-        for entry in node_table(options)
+        for entry in node_table(options, config)
         if entry.host == LOCAL
     ]
 

@@ -40,6 +40,7 @@ from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
+from robot_rl.nodes.topic_vision import TopicVision
 from robot_rl.tasks.arm import ArmTaskConfig
 
 RECORDER_TIMEOUT = 20.0
@@ -72,7 +73,8 @@ class ActorSettings:
     stall_timeout: float = 30.0
     """In lockstep, silence of robot or person that ends in an error [s]."""
     learner_timeout: float = 180.0
-    """In lockstep, silence of the learner that ends in an error [s]; it may compile or restart."""
+    """In lockstep, silence of the learner that ends in an error [s]; it may compile or restart. Cameras and
+    encoder have as long to start."""
     max_state_age: float = 0.2
     """On the real clock, age of the newest state that is too old to act on [s]."""
 
@@ -152,7 +154,8 @@ class Actor:
             settings.max_state_age,
         )
         self.teleop = TopicTeleop(self.robot) if settings.with_person else None
-        self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop)
+        self.vision = TopicVision(self.robot, config) if config.cameras else None
+        self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop, self.vision)
         self._recover_service = node.create_client(Trigger, "plant/recover")
         self.link: LearnerLink | None = None
         self.policies: Policies
@@ -196,6 +199,8 @@ class Actor:
         session = self.session
         if self.link is not None:
             self.link.start(session.practice_steps)
+        if self.vision is not None:
+            self.vision.wait_for_peers(self.settings.learner_timeout)
         if self.settings.with_recorder:
             self._wait_for_recorder()
         if not self.lockstep:
@@ -272,8 +277,11 @@ class Actor:
     def _wait_for_fresh_state(self, error: StaleStateError) -> None:
         self._say("held", str(error))
         before = self.robot.sensors.arrived_at
-        while self.robot.sensors.arrived_at == before:
+        while self.robot.sensors.arrived_at == before or not self._sees():
             self.spinner.spin_once()
+
+    def _sees(self) -> bool:
+        return self.vision is None or self.vision.is_fresh()
 
     def _say(self, phase: str, reason: str = "") -> None:
         """Tell the graph and the user where the session is."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ from robot_rl import tasks
 from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
+from robot_rl.nodes import camera_topics
 from robot_rl.nodes.arm_nodes import ImpedanceController, PlantNode, RobotDriver, SafetySupervisorNode
 from robot_rl.nodes.convert import json_message, nanoseconds_of, state_messages
 from robot_rl.nodes.executor import (
@@ -67,8 +69,19 @@ through it would show the other nodes a world that moves too fast [s]."""
 class ArmProcess:
     """A simulated arm and its four nodes."""
 
-    def __init__(self, arm: SimulatedArm, driver: RobotDriver, objects: tuple[str, ...]) -> None:
+    def __init__(
+        self, arm: SimulatedArm, driver: RobotDriver, objects: tuple[str, ...], awaited: Iterable[str] = ()
+    ) -> None:
+        """Put the nodes around an arm.
+
+        Args:
+            arm: Simulated.
+            driver: Its first node, which exists already.
+            objects: Tracked objects.
+            awaited: Topics of other processes that every tick waits for.
+        """
         self.arm = arm
+        self._awaited = tuple(awaited)
         self.driver = driver
         self.controller = ImpedanceController()
         self.safety = SafetySupervisorNode(self._e_stop, arm.clear_fault)
@@ -108,6 +121,7 @@ class ArmProcess:
             rows.append((topic, publisher, message))
             if topic != "/clock":
                 inputs[topic] = nanoseconds_of(message.header.stamp)
+        inputs |= dict.fromkeys(self._awaited, state.stamp)
         request = self._request
         tick = Tick(
             state.stamp, self._answers, request.request, request.index, request.seed, request.mode, inputs
@@ -220,7 +234,9 @@ def body(stop: StopFlag) -> None:
     settings = parameters.read(ArmProcessSettings())
     config = parameters.read(tasks.load(settings.task))
     parameters.check_all_known()
-    process = ArmProcess(config.make_arm(), driver, config.objects)
+    # On the real clock cameras have a rhythm of their own.
+    awaits = camera_topics.awaited(config) if settings.clock == "lockstep" else ()
+    process = ArmProcess(config.make_arm(), driver, config.objects, awaits)
     spinner = Spinner(stop, *process.nodes)
     try:
         if settings.viewer:

@@ -50,6 +50,15 @@ def nanoseconds_of(time: Time) -> int:
     return time.sec * NANOSECONDS + time.nanosec
 
 
+def cdr_stamp(data: bytes) -> int:
+    """The stamp of a message with a header, from its CDR bytes [ns].
+
+    Four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
+    """
+    seconds = int.from_bytes(data[4:8], "little", signed=True)
+    return seconds * NANOSECONDS + int.from_bytes(data[8:12], "little")
+
+
 def header(stamp: int) -> Header:
     """Header of a message in the base frame."""
     return Header(stamp=time_message(stamp), frame_id=BASE)

@@ -25,6 +25,10 @@ class TickInputs:
         self._messages: dict[str, OrderedDict[int, Any]] = {topic: OrderedDict() for topic in topics}
         self._ticks: list[Tick] = []
 
+    def add_topic(self, topic: str) -> None:
+        """Collect another topic's messages too."""
+        self._messages.setdefault(topic, OrderedDict())
+
     def add(self, topic: str, stamp: int, message: Any) -> None:
         """Store a message. One that comes again replaces the first."""
         if topic not in self._messages:

@@ -16,6 +16,14 @@ STREAM = QoSProfile(
 )
 """Robot state, commands, the person's wishes."""
 
+NEWEST = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Pictures for the encoder, of which only the newest of a camera is worth the work."""
+
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,

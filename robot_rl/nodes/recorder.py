@@ -22,14 +22,14 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String, UInt8MultiArray
 
 from robot_rl import tasks
-from robot_rl.core.clock import NANOSECONDS
 from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import EpisodeLog, episode_path, recover
 from robot_rl.data.json_messages import Intervention
 from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
-from robot_rl.nodes.convert import STATE_TYPES, bytes_from, json_from
+from robot_rl.nodes.camera_topics import image_topic, info_topic
+from robot_rl.nodes.convert import STATE_TYPES, bytes_from, cdr_stamp, json_from
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.messages import EpisodeEvent, SafetyState, Tick
 from robot_rl.nodes.params import Parameters
@@ -106,7 +106,7 @@ class RecorderNode(Node):
         if config.cameras:
             headers[SUCCESS_PROBABILITY_TOPIC] = JointState
         for camera in config.cameras:
-            info, image = f"{camera}/camera_info", f"{camera}/image_raw"
+            info, image = info_topic(camera), image_topic(camera)
             self._subscribe(info, CameraInfo, LOG, partial(self._on_camera_info, info))
             self._subscribe(image, Image, IMAGE_LOG, partial(self._on_image, image))
         for topic, kind in headers.items():
@@ -139,13 +139,13 @@ class RecorderNode(Node):
         self.create_subscription(kind, topic, callback, qos, raw=True)  # type: ignore[arg-type]
 
     def _on_header(self, topic: str, data: bytes) -> None:
-        self._keep(topic, _stamp(data), data)
+        self._keep(topic, cdr_stamp(data), data)
 
     def _on_camera_info(self, topic: str, data: bytes) -> None:
         self._camera_info[topic] = Raw(topic, None, data)
 
     def _on_image(self, topic: str, data: bytes) -> None:
-        stamp = _stamp(data)
+        stamp = cdr_stamp(data)
         if self._pictured.get(topic) != stamp:  # not one that comes again with its tick
             self._pictured[topic] = stamp
             self._keep(topic, stamp, data)
@@ -253,15 +253,6 @@ class RecorderNode(Node):
                 self.finish()
             elif self.log is not None:
                 self.log.flush_if_due()
-
-
-def _stamp(data: bytes) -> int:
-    """The stamp of a message with a header [ns].
-
-    CDR: four bytes of encapsulation, then the header's seconds and nanoseconds, little-endian.
-    """
-    seconds = int.from_bytes(data[4:8], "little", signed=True)
-    return seconds * NANOSECONDS + int.from_bytes(data[8:12], "little")
 
 
 def body(stop: StopFlag) -> None:

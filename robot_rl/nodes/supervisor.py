@@ -24,6 +24,7 @@ from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
 from robot_rl.nodes.run import prepare
 from robot_rl.nodes.table import LOCAL, GraphOptions, NodeEntry, command, node_table
+from robot_rl.tasks.arm import ArmTaskConfig
 
 POLL = 0.05
 """Time between two looks at the processes [s]."""
@@ -254,7 +255,7 @@ def _how(status: int) -> str:
 
 def run_graph(
     options: GraphOptions,
-    config: object,
+    config: ArmTaskConfig,
     resume: bool = False,
     on_line: OnLine | None = None,
     environment: Mapping[str, str] | None = None,
@@ -287,4 +288,4 @@ def run_graph(
             variables["ROS_DOMAIN_ID"] = str(domain)
             if domain and on_line is not None:
                 on_line("supervisor", f"another graph runs here: this one has ROS_DOMAIN_ID={domain}")
-        return Supervisor(node_table(options), out / "logs", parameters, variables, on_line).run()
+        return Supervisor(node_table(options, config), out / "logs", parameters, variables, on_line).run()

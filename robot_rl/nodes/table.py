@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from robot_rl import tasks
 from robot_rl.core.errors import ConfigError, nearest
+from robot_rl.nodes.camera_topics import is_encoded
+from robot_rl.tasks.arm import ArmTaskConfig
 
 Value = bool | int | float | str
 Clock = Literal["lockstep", "realtime"]
@@ -61,6 +64,8 @@ class GraphOptions:
     learner_host: str = LOCAL
     """Host of the learner: "local" starts it here; for any other, start it there with the same arguments and
     the same ROS_DOMAIN_ID."""
+    perception_host: str = LOCAL
+    """Host of the encoder and the reward classifier of a task with cameras, as `learner_host`."""
     policy: str = "learner"
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
     person: bool = True
@@ -69,8 +74,14 @@ class GraphOptions:
     """With the recorder."""
 
 
-def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
-    """The processes of a task on a simulated arm."""
+def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tuple[NodeEntry, ...]:
+    """The processes of a task on a simulated arm.
+
+    Args:
+        options: The graph.
+        config: Settings of the task; None for its defaults.
+    """
+    config = tasks.load(options.task) if config is None else config
     if options.clock not in ("lockstep", "realtime"):
         raise ConfigError(f"clock {options.clock!r}: {nearest(options.clock, ('lockstep', 'realtime'))}")
     live = options.clock == "realtime"
@@ -80,6 +91,11 @@ def node_table(options: GraphOptions) -> tuple[NodeEntry, ...]:
     urgent, patient, idle = (-10, 5, 10) if live else (0, 0, 0)
     robot = timed | {"viewer": not options.headless}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
+    if config.cameras:
+        entries.append(NodeEntry("cameras", "robot_rl.nodes.camera_process", timed, respawn=True))
+    if is_encoded(config):
+        module, host = "robot_rl.nodes.perception_process", options.perception_host
+        entries.append(NodeEntry("perception", module, timed, host=host, respawn=True))
     if options.person:
         module = "robot_rl.nodes.intervention"
         entries.append(NodeEntry("intervention", module, timed, respawn=True, nice=urgent))

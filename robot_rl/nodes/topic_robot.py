@@ -9,7 +9,7 @@ acting blind.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from robot_rl.core.clock import NANOSECONDS, Rate, nanoseconds
-from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
+from robot_rl.core.errors import CodecError, RobotFaultError, RobotRlError, StaleStateError
 from robot_rl.core.types import ArmCommand, ArmState, Episode, Mode, Pose, StampedPose, TeleopCommand
 from robot_rl.data.json_messages import Intervention
 from robot_rl.nodes.convert import (
@@ -55,11 +55,24 @@ class StateInputs:
         """Steady time at which the newest tick came [ns]."""
         self.fault = ""
         """The latched fault of the newest safety/state, complete tick or not."""
-        self.problem: CodecError | None = None
+        self.problem: RobotRlError | None = None
         """What was wrong with a message; raised where the inputs are next asked for."""
+        self._who: Callable[[str, int], str] = lambda topic, stamp: ROBOT
         for topic, kind in types.items():
             node.create_subscription(kind, topic, partial(self._on_state, topic), STREAM)
         node.create_subscription(String, "sync/tick", self._on_tick, STREAM)
+
+    def expect(self, topics: Iterable[str], who: Callable[[str, int], str]) -> None:
+        """Take part in the ticks for other peers too; whoever asks for it adds their messages to `inputs`.
+
+        Args:
+            topics: A tick whose manifest names these is complete when they are there.
+            who: Names the peer that has not delivered a topic of the tick with this stamp [ns].
+        """
+        others = frozenset(topics)
+        for topic in others:
+            self.inputs.add_topic(topic)
+        self._who = lambda topic, stamp: who(topic, stamp) if topic in others else ROBOT
 
     def _on_state(self, topic: str, message: Any) -> None:
         if topic == "safety/state":
@@ -92,7 +105,9 @@ class StateInputs:
         tick = self.inputs.newest()
         missing = self.inputs.missing(tick) if tick is not None else []
         if tick is not None and missing:
-            return f"{', '.join(missing)} of tick {tick.stamp} ns from {ROBOT}"
+            who = self._who(missing[0], tick.stamp)
+            late = ", ".join(topic for topic in missing if self._who(topic, tick.stamp) == who)
+            return f"{late} of tick {tick.stamp} ns from {who}"
         return f"sync/tick from {ROBOT}"
 
     def state(self, messages: Mapping[str, Any]) -> ArmState:

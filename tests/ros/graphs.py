@@ -92,7 +92,7 @@ def running(
     """Start a graph and stop it at the end; `only` names the processes to start, all without it."""
     RunDirectory.create(out, config, task, options.get("seed", 0))
     table = []
-    for entry in node_table(GraphOptions(task=task, out=str(out), **options)):
+    for entry in node_table(GraphOptions(task=task, out=str(out), **options), config):
         if not only or entry.name in only:
             extra = dict((parameters or {}).get(entry.name, {}))
             if entry.name == "actor" and only and "recorder" not in only:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from robot_rl import tasks
+from robot_rl.core.config import replace
 from robot_rl.core.errors import ConfigError
 from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import STOPPED
@@ -32,10 +34,21 @@ def test_the_table_holds_what_was_asked_for():
     assert not robot.respawn
 
 
-def test_the_learner_may_live_elsewhere():
-    table = node_table(GraphOptions(learner_host="workstation"))
-    assert {entry.name: entry.host for entry in table}["learner"] == "workstation"
-    assert "learner" not in [entry.name for entry in Supervisor(table, Path()).table]
+def test_a_task_with_cameras_has_processes_that_see():
+    seeing = {"cameras", "perception"}
+    assert seeing <= set(names(task="franka_pick_cube:pixels"))
+    assert not seeing & set(names(task="franka_pick_cube"))
+    options = GraphOptions(task="franka_pick_cube:pixels")
+    raw = replace(tasks.load(options.task), {"encoder.kind": "trainable"})
+    assert seeing & {entry.name for entry in node_table(options, raw)} == {"cameras"}
+
+
+@pytest.mark.parametrize("name", ["learner", "perception"])
+def test_some_processes_may_live_elsewhere(name):
+    hosts: dict[str, str] = {f"{name}_host": "workstation"}
+    table = node_table(GraphOptions(task="franka_pick_cube:pixels", **hosts))  # type: ignore[arg-type]
+    assert {entry.name: entry.host for entry in table}[name] == "workstation"
+    assert name not in [entry.name for entry in Supervisor(table, Path()).table]
 
 
 def test_a_wrong_clock_is_refused():

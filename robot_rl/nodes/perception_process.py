@@ -1,0 +1,188 @@
+"""The nodes that see: `encoder` makes features of each frame, once, and `reward_classifier` judges them.
+
+They share one process, because they share PyTorch and the features. Frames are looked at first: one that is
+no good is not encoded, which is said once. The features of its camera then grow old, and the actor does not
+act until a good one comes. Encoding is off the control path: the robot's process waits for nobody, and in
+lockstep the actor waits for the features that the tick's manifest names.
+
+Run as `python -m robot_rl.nodes.perception_process --ros-args -p task:=franka_pick_cube:pixels`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import UInt8MultiArray
+
+from drivers.cameras.guard import FrameGuard
+from robot_rl import tasks
+from robot_rl.core.errors import CameraError, ConfigError
+from robot_rl.core.protocols import Encoder, RewardModel
+from robot_rl.core.types import CameraFeatures, StampedImage
+from robot_rl.data.codec import encode_features
+from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
+from robot_rl.nodes.camera_topics import features_topic, image_topic, is_encoded, is_judged
+from robot_rl.nodes.convert import bytes_message, image_from, nanoseconds_of, probability_message
+from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
+from robot_rl.nodes.fault_log import FaultLog
+from robot_rl.nodes.params import Parameters
+from robot_rl.nodes.qos import NEWEST, STREAM
+from robot_rl.perception.settings import IMAGE
+from robot_rl.tasks.arm import ArmTaskConfig
+
+
+@dataclass(frozen=True)
+class PerceptionSettings:
+    """Settings of the perception process beside the task's own."""
+
+    task: str = "franka_pick_cube:pixels"
+    """Name of the task."""
+    clock: Literal["lockstep", "realtime"] = "lockstep"
+    """Whether frames of one stamp belong together, or the newest of each camera do."""
+    threads: int = 1
+    """PyTorch's threads; for single frames more of them are slower."""
+    black_level: float = 0.0
+    """A frame whose mean is below this is refused as black [0..255]; 0: none is."""
+    frozen_after: float = 0.0
+    """A camera whose picture stays the same for longer is refused as frozen [s]; 0: none is. Not for a
+    simulator, whose pictures are the same while nothing moves."""
+
+
+class Frames:
+    """The encoder's work: each good frame once; of those that came while it was busy, the newest."""
+
+    def __init__(self, node: Node, encoder: Encoder, settings: PerceptionSettings) -> None:
+        self.features: dict[str, CameraFeatures] = {}
+        """The newest of each camera."""
+        self._encoder = encoder
+        self._frames: dict[str, Image] = {}
+        self._messages: dict[str, UInt8MultiArray] = {}
+        self._guards: dict[str, FrameGuard] = {}
+        self._logs: dict[str, FaultLog] = {}
+        self._publishers: dict[str, Publisher] = {}
+        for camera in encoder.cameras:
+            size = (IMAGE, IMAGE)
+            self._guards[camera] = FrameGuard(camera, size, settings.black_level, settings.frozen_after)
+            self._logs[camera] = FaultLog(node, f"camera {camera!r}")
+            self._publishers[camera] = node.create_publisher(UInt8MultiArray, features_topic(camera), STREAM)
+            node.create_subscription(Image, image_topic(camera), partial(self._on_image, camera), NEWEST)
+
+    def _on_image(self, camera: str, message: Image) -> None:
+        self._frames[camera] = message
+
+    def work(self) -> bool:
+        """Encode and publish what has come; True when there was something, were it an old frame again."""
+        frames, self._frames = self._frames, {}
+        for camera, message in frames.items():
+            self._work_on(camera, message)
+        return bool(frames)
+
+    def _work_on(self, camera: str, message: Image) -> None:
+        known = self.features.get(camera)
+        if known is None or known.stamp != nanoseconds_of(message.header.stamp):
+            frame = self._checked(camera, message)
+            if frame is None:
+                return
+            known = self.features[camera] = self._encoder.encode({camera: frame})[camera]
+            self._messages[camera] = bytes_message(encode_features(camera, known))
+        self._publishers[camera].publish(self._messages[camera])
+
+    def _checked(self, camera: str, message: Image) -> StampedImage | None:
+        """The frame; None for one that is no good, or older than another."""
+        try:
+            frame = self._guards[camera].check(image_from(message))
+        except CameraError as error:
+            self._logs[camera].bad(error)
+            return None
+        if frame is not None:
+            self._logs[camera].good()
+        return frame
+
+
+class Judge:
+    """The reward classifier's work: the features of all cameras together, once."""
+
+    def __init__(self, node: Node, classifier: RewardModel, cameras: tuple[str, ...], lockstep: bool) -> None:
+        """Serve a classifier.
+
+        Args:
+            node: Publishes.
+            classifier: Judges.
+            cameras: Whose features it takes.
+            lockstep: Wait until the features of one stamp are there, instead of new ones of each camera.
+        """
+        self._classifier = classifier
+        self._cameras = cameras
+        self._lockstep = lockstep
+        self._publisher = node.create_publisher(JointState, SUCCESS_PROBABILITY_TOPIC, STREAM)
+        self._message: JointState | None = None
+        self._judged = (-1,) * len(cameras)
+
+    def judge(self, features: Mapping[str, CameraFeatures]) -> None:
+        """Publish how likely success is. The stamp is that of the oldest picture it is judged from."""
+        if any(camera not in features for camera in self._cameras):
+            return
+        stamps = tuple(features[camera].stamp for camera in self._cameras)
+        if stamps != self._judged or self._message is None:
+            renewed = all(new != old for new, old in zip(stamps, self._judged, strict=True))
+            if not (len(set(stamps)) == 1 if self._lockstep else renewed):
+                return
+            self._judged = stamps
+            self._message = probability_message(min(stamps), self._classifier(features))
+        self._publisher.publish(self._message)
+
+
+def load_classifier(config: ArmTaskConfig, encoder: Encoder) -> RewardModel:
+    """The task's classifier; an error unless it was trained on the features of `encoder`."""
+    from robot_rl.perception.classifier import RewardClassifier
+
+    return RewardClassifier.load(Path(config.classifier.directory), encoder.digest)
+
+
+def body(stop: StopFlag) -> None:
+    """Make the nodes and run them until the process is asked to end."""
+    nodes = [Node("encoder")]
+    parameters = Parameters(nodes[0])
+    settings = parameters.read(PerceptionSettings())
+    config = parameters.read(tasks.load(settings.task))
+    parameters.check_all_known()
+    if not is_encoded(config):
+        raise ConfigError(
+            f"nothing is encoded in the task {settings.task!r}: it has no cameras, or encoder.kind trainable"
+        )
+    from robot_rl.perception.encoder import load_encoder
+
+    encoder = load_encoder(config.encoder, config.cameras, settings.threads)
+    frames = Frames(nodes[0], encoder, settings)
+    judge: Judge | None = None
+    if is_judged(config):
+        nodes.append(Node("reward_classifier"))
+        lockstep = settings.clock == "lockstep"
+        judge = Judge(nodes[1], load_classifier(config, encoder), config.cameras, lockstep)
+    if settings.clock == "realtime":
+        collect_garbage_only_when_told()
+    spinner = Spinner(stop, *nodes)
+    try:
+        while True:
+            spinner.spin_once()
+            if frames.work() and judge is not None:
+                judge.judge(frames.features)
+    finally:
+        spinner.close()
+
+
+def main() -> int:
+    """Entry point."""
+    return run("perception", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
