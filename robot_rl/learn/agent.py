@@ -30,6 +30,15 @@ class Shape:
     """Length of the executed action, gripper included."""
     discrete_gripper: bool
     """Whether the last element of the action belongs to the gripper's Q-function."""
+    cameras: tuple[int, ...] = ()
+    """Features of each camera; () when learning from the packed observation alone."""
+    views: int = 1
+    """Views of each picture whose features are kept: the centre and the crops."""
+
+    @property
+    def features(self) -> int:
+        """Features of all cameras side by side."""
+        return sum(self.cameras)
 
     @property
     def continuous(self) -> int:
@@ -47,7 +56,9 @@ def shape_of(spec: EnvSpec, config: LearnerConfig) -> Shape:
         )
     if spec.observation.vector_size == 0:
         raise SpecError("the observation has no float32 vector to learn from")
-    return Shape(spec.observation.vector_size, spec.action.size, discrete)
+    seen = spec.observation
+    cameras = tuple(seen[name].size for name in seen.feature_names)
+    return Shape(seen.vector_size, spec.action.size, discrete, cameras, 1 + seen.crops)
 
 
 class Agent(NamedTuple):
@@ -77,15 +88,16 @@ def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
     """A new agent."""
     key = jax.random.key(seed)
     actor_key, critic_key, gripper_key, stream = jax.random.split(key, 4)
-    actor = networks.init_actor(
-        actor_key, [shape.observations, *config.hidden, shape.continuous], config.initial_std
-    )
-    sizes = [shape.observations + shape.continuous, *config.hidden, 1]
-    critic = networks.init_ensemble(critic_key, config.critics, sizes, norm=config.critic_layer_norm)
+    inputs = shape.observations + (config.trunk if shape.features else 0)
+    trunk, norm = (shape.features, config.trunk), config.critic_layer_norm
+    sizes = [inputs, *config.hidden, shape.continuous]
+    actor = networks.init_actor(actor_key, sizes, config.initial_std, *trunk)
+    sizes = [inputs + shape.continuous, *config.hidden, 1]
+    critic = networks.init_ensemble(critic_key, config.critics, sizes, *trunk, norm=norm)
     gripper: Params = {}
     if shape.discrete_gripper:
-        sizes = [shape.observations, *config.hidden, GRIPPER_CHOICES]
-        gripper = networks.init_mlp(gripper_key, sizes, norm=config.critic_layer_norm)
+        sizes = [inputs, *config.hidden, GRIPPER_CHOICES]
+        gripper = networks.init_trunk(gripper_key, *trunk) | networks.init_mlp(gripper_key, sizes, norm=norm)
     log_temperature = jnp.asarray(np.log(np.float32(config.initial_temperature)), jnp.float32)
     return Agent(
         actor=actor,

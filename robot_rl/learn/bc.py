@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from robot_rl.learn import adam, networks, replay
 from robot_rl.learn.agent import Agent, Shape
 from robot_rl.learn.networks import Params
-from robot_rl.learn.replay import Replay, Rings
+from robot_rl.learn.replay import Chosen, Replay, Rings
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.learn.update import Metrics, cloning_loss, gripper_class, margin_loss
 
@@ -27,11 +27,11 @@ def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Ag
 
     def loss(networks_: tuple[Params, Params], batch: replay.Batch) -> jax.Array:
         actor, gripper = networks_
-        mean, log_std = networks.actor(actor, batch.observation, config.max_std)
+        mean, log_std = networks.actor(actor, batch.observation, config.max_std, batch.features)
         value = cloning_loss(mean, batch.action[..., : shape.continuous]).mean()
         value = value + jnp.square(log_std - math.log(config.initial_std)).mean()
         if shape.discrete_gripper:
-            q = networks.mlp(gripper, batch.observation)
+            q = networks.values(gripper, batch.observation, batch.features)
             executed = gripper_class(batch.action[..., -1])
             value = value + margin_loss(q, executed, config.gripper_margin).mean()
         return value
@@ -39,11 +39,13 @@ def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Ag
     def pretrain(agent: Agent, memory: Replay) -> tuple[Agent, Metrics]:
         stream = jax.random.wrap_key_data(agent.key)
         stream, bits_key = jax.random.split(stream)
-        bits = jax.random.bits(bits_key, (config.bc_steps, config.batch_size))
-        indices = replay.draw(memory, rings, bits, config.batch_size)
+        draws = (config.bc_steps, config.batch_size)
+        indices = replay.draw(memory, rings, jax.random.bits(bits_key, draws), config.batch_size)
+        views = replay.draw_views(jax.random.fold_in(bits_key, 1), draws, shape.views, len(shape.cameras))
 
-        def step(agent: Agent, chosen: jax.Array) -> tuple[Agent, jax.Array]:
-            batch = replay.unpack(memory.rows[chosen], shape.observations, shape.actions)
+        def step(agent: Agent, chosen: Chosen) -> tuple[Agent, jax.Array]:
+            batch = replay.unpack(memory.rows[chosen.rows], shape.observations, shape.actions)
+            batch = replay.look(memory, batch, chosen, shape.cameras)
             value, (actor_gradient, gripper_gradient) = jax.value_and_grad(loss)(
                 (agent.actor, agent.gripper), batch
             )
@@ -55,7 +57,7 @@ def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Ag
                 agent = agent._replace(gripper=gripper, gripper_moments=moments, gripper_target=gripper)
             return agent, value
 
-        agent, losses = jax.lax.scan(step, agent, indices)
+        agent, losses = jax.lax.scan(step, agent, Chosen(indices, views))
         agent = agent._replace(key=jax.random.key_data(stream))
         return agent, {"cloning_loss": losses[-1]}
 

@@ -6,9 +6,9 @@ are dispatched without waiting, so that one process can simulate while XLA compu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -31,6 +31,25 @@ FACTS = ("spec", "config", "seed", "received", "last_key")
 def _name(path: tuple[Any, ...]) -> str:
     """Name of a leaf of the agent in a checkpoint, such as `critic.layers.0.weight`."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+class Row(NamedTuple):
+    """One packed transition."""
+
+    numbers: np.ndarray  # (width,) float32
+    features: np.ndarray | None  # (2, views, f) float16
+
+
+def _stack(rows: Sequence[Row], size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows one above the other, filled up with zeros to `size` of them."""
+
+    def filled(parts: list[np.ndarray]) -> np.ndarray:
+        stacked = np.zeros((size, *parts[0].shape), parts[0].dtype)
+        stacked[: len(parts)] = parts
+        return stacked
+
+    features = [row.features for row in rows if row.features is not None]
+    return filled([row.numbers for row in rows]), filled(features) if features else None
 
 
 class Learner:
@@ -61,12 +80,12 @@ class Learner:
             "pretrain": Program(make_pretrain(self.shape, config), donate=(0,)),
         }
         self._agent = agents.create(self.shape, config, seed)
-        self._width = replay.row_width(spec)
-        self._replay = replay.create(replay.Rings(config.capacity, config.demo_capacity), self._width)
+        rings = replay.Rings(config.capacity, config.demo_capacity)
+        self._replay = replay.create(rings, replay.row_width(spec), self.shape.views, self.shape.features)
         self._metrics: dict[str, jax.Array] = {}
         self._version = 1 if config.demonstrations == 0 else 0
-        self._demos: list[np.ndarray] = []
-        self._block: list[tuple[np.ndarray, bool]] = []
+        self._demos: list[Row] = []
+        self._block: list[tuple[Row, bool]] = []
         self._restore_to = 0
         self._restore_key: Key | None = None
 
@@ -99,8 +118,8 @@ class Learner:
             raise InvalidActionError(
                 f"transition {transition.key}: action {action} is not {self.spec.action.size} finite numbers"
             )
-        row = replay.pack(self.spec, transition)
-        if not np.isfinite(row).all():
+        row = Row(replay.pack(self.spec, transition), replay.pack_features(self.spec, transition))
+        if not all(np.isfinite(part).all() for part in row if part is not None):
             raise InvalidActionError(
                 f"transition {transition.key}: an observation or the reward is not finite"
             )
@@ -126,15 +145,15 @@ class Learner:
 
     def _run_block(self, learn: bool) -> None:
         self._store_demos()
-        rows = np.stack([row for row, _ in self._block])
+        rows, features = _stack([row for row, _ in self._block], self.config.block)
         human = np.array([flag for _, flag in self._block])
         self._block = []
         if learn and self._version > 0 and self.steps >= self.config.learning_starts:
             self._agent, self._replay, self._metrics = self.programs["update"](
-                self._agent, self._replay, rows, human
+                self._agent, self._replay, rows, human, features
             )
         else:
-            self._replay = self.programs["insert"](self._replay, rows, np.ones_like(human), human)
+            self._replay = self.programs["insert"](self._replay, rows, np.ones_like(human), human, features)
         if self._version > 0:
             self._version += 1
 
@@ -142,10 +161,9 @@ class Learner:
         size = self.config.block
         for start in range(0, len(self._demos), size):
             part = self._demos[start : start + size]
-            rows = np.zeros((size, self._width), np.float32)
-            rows[: len(part)] = part
+            rows, features = _stack(part, size)
             flags = np.arange(size) < len(part)
-            self._replay = self.programs["insert"](self._replay, rows, np.zeros_like(flags), flags)
+            self._replay = self.programs["insert"](self._replay, rows, np.zeros_like(flags), flags, features)
         self._demos = []
 
     def weights(self) -> dict[str, np.ndarray]:

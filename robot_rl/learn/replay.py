@@ -3,6 +3,11 @@
 A row holds one transition as float32: observation (scaled), action, next observation (scaled), reward,
 penalty, and `continues`, which is 0 at the end of the task and 1 everywhere else, time limits included.
 Both rings share one array so that a mixed batch is a single gather.
+
+Where a policy sees, a second array of float16 holds the features of every row's two pictures, encoded when
+they were taken: the centre view and K randomly shifted crops. Whenever a row is drawn, each picture of each
+camera shows one of its 1 + K views, all equally likely (the random shifts of DrQ, Kostrikov et al. 2021,
+made before instead of after sampling). The centre, which the policy acts on, is one of them.
 """
 
 from __future__ import annotations
@@ -32,6 +37,15 @@ class Replay(NamedTuple):
     rows: jax.Array  # (online + demo, width)
     online_total: jax.Array  # () int32
     demo_total: jax.Array  # () int32
+    features: jax.Array | None = None
+    """(online + demo, 2, views, f) float16 of observation and next observation; None without cameras."""
+
+
+class Chosen(NamedTuple):
+    """Which rows a batch takes, and which views of their pictures."""
+
+    rows: jax.Array  # (..., batch) int32
+    views: jax.Array | None  # (..., batch, 2, cameras) int32; None where there is but one
 
 
 class Batch(NamedTuple):
@@ -43,6 +57,9 @@ class Batch(NamedTuple):
     reward: jax.Array
     penalty: jax.Array
     continues: jax.Array
+    features: jax.Array | None = None
+    """(..., f) float16 of the observation's pictures; None without cameras."""
+    next_features: jax.Array | None = None
 
 
 def row_width(spec: EnvSpec) -> int:
@@ -78,14 +95,33 @@ def unpack(rows: jax.Array, observations: int, actions: int) -> Batch:
     )
 
 
-def create(rings: Rings, width: int) -> Replay:
-    """Empty rings."""
-    zero = jnp.zeros((), jnp.int32)
-    return Replay(jnp.zeros((rings.online + rings.demo, width), jnp.float32), zero, zero + 0)
+def pack_features(spec: EnvSpec, transition: Transition) -> np.ndarray | None:
+    """Features (2, views, f) float16 of a transition's pictures; None without cameras."""
+    if not spec.observation.feature_names:
+        return None
+    seen = spec.observation
+    return np.stack([seen.views(transition.observation), seen.views(transition.next_observation)])
 
 
-def insert(replay: Replay, rings: Rings, rows: jax.Array, to_online: jax.Array, to_demo: jax.Array) -> Replay:
-    """Append each row of `rows` (n, width) to the rings that its flags (n,) name, oldest overwritten."""
+def create(rings: Rings, width: int, views: int = 1, features: int = 0) -> Replay:
+    """Empty rings for rows of `width` floats, and for `views` times `features` of each picture."""
+    zero, size = jnp.zeros((), jnp.int32), rings.online + rings.demo
+    seen = jnp.zeros((size, 2, views, features), jnp.float16) if features else None
+    return Replay(jnp.zeros((size, width), jnp.float32), zero, zero + 0, seen)
+
+
+def insert(
+    replay: Replay,
+    rings: Rings,
+    rows: jax.Array,
+    to_online: jax.Array,
+    to_demo: jax.Array,
+    features: jax.Array | None = None,
+) -> Replay:
+    """Append each row of `rows` (n, width) to the rings that its flags (n,) name, oldest overwritten.
+
+    `features` (n, 2, views, f) are those of the rows' pictures.
+    """
 
     def slots(flags: jax.Array, total: jax.Array, start: int, size: int) -> tuple[jax.Array, jax.Array]:
         order = total + jnp.cumsum(flags, dtype=jnp.int32) - 1
@@ -96,7 +132,10 @@ def insert(replay: Replay, rings: Rings, rows: jax.Array, to_online: jax.Array, 
     demo, demo_total = slots(to_demo, replay.demo_total, rings.online, rings.demo)
     indices = jnp.concatenate([online, demo])
     stored = replay.rows.at[indices].set(jnp.concatenate([rows, rows]), mode="drop")
-    return Replay(stored, online_total, demo_total)
+    seen = replay.features
+    if seen is not None and features is not None:
+        seen = seen.at[indices].set(jnp.concatenate([features, features]), mode="drop")
+    return Replay(stored, online_total, demo_total, seen)
 
 
 def draw(replay: Replay, rings: Rings, bits: jax.Array, demo_batch: int) -> jax.Array:
@@ -112,3 +151,29 @@ def draw(replay: Replay, rings: Rings, bits: jax.Array, demo_batch: int) -> jax.
     size = jnp.maximum(jnp.where(from_demo, demo_size, online_size), 1)
     start = jnp.where(from_demo, rings.online, 0)
     return start + (bits % size).astype(jnp.int32)
+
+
+def draw_views(key: jax.Array, shape: tuple[int, ...], views: int, cameras: int) -> jax.Array | None:
+    """Random views (*shape, 2, cameras) for rows of `shape`; None where there is but one, or no camera."""
+    if views == 1 or cameras == 0:
+        return None
+    bits = jax.random.bits(key, (*shape, 2, cameras))
+    return (bits % views).astype(jnp.int32)
+
+
+def look(replay: Replay, batch: Batch, chosen: Chosen, cameras: tuple[int, ...]) -> Batch:
+    """The batch (n,) with the chosen features; `cameras` are the lengths of each camera's features."""
+    features = replay.features
+    if features is None:
+        return batch
+
+    def seen(which: int) -> jax.Array:
+        parts, start = [], 0
+        for n, size in enumerate(cameras):
+            view = 0 if chosen.views is None else chosen.views[:, which, n]
+            place = features.at[chosen.rows, which, view, start : start + size]
+            parts.append(place.get(mode="promise_in_bounds"))
+            start += size
+        return jnp.concatenate(parts, axis=-1)
+
+    return batch._replace(features=seen(0), next_features=seen(1))

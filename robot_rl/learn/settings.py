@@ -14,6 +14,8 @@ class LearnerConfig:
 
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of every network."""
+    trunk: int = 64
+    """Width of the layer that a network puts the features of images through before its hidden layers."""
     critics: int = 2
     """Members of the critic ensemble. RLPD: 10."""
     critic_subset: int = 0
@@ -90,7 +92,7 @@ class LearnerConfig:
                 raise ConfigError(f"learner: {message}")
 
         require(bool(self.hidden) and min(self.hidden) > 0, "hidden needs at least one positive width")
-        for name in ("critics", "batch_size", "utd_ratio", "block", "capacity", "demo_capacity"):
+        for name in ("trunk", "critics", "batch_size", "utd_ratio", "block", "capacity", "demo_capacity"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be at least 1, not {value}")
         for name in (

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from robot_rl.learn import adam, networks, replay
 from robot_rl.learn.agent import GRIPPER_CHOICES, Agent, Shape
 from robot_rl.learn.networks import Params
-from robot_rl.learn.replay import Batch, Replay, Rings
+from robot_rl.learn.replay import Batch, Chosen, Replay, Rings
 from robot_rl.learn.settings import LearnerConfig
 
 Metrics = dict[str, jax.Array]
@@ -44,12 +44,12 @@ def td_target(
     agent: Agent, shape: Shape, config: LearnerConfig, batch: Batch, noise: jax.Array, order: jax.Array
 ) -> jax.Array:
     """The TD target y (batch,) of the module's first equation; `order` is a permutation of the critics."""
-    mean, log_std = networks.actor(agent.actor, batch.next_observation, config.max_std)
+    mean, log_std = networks.actor(agent.actor, batch.next_observation, config.max_std, batch.next_features)
     action, log_probability = networks.squash(mean, log_std, noise)
     target = agent.target
     if 0 < config.critic_subset < config.critics:
         target = networks.choose(target, order[: config.critic_subset])
-    value = networks.ensemble_values(target, batch.next_observation, action).min(0)
+    value = networks.ensemble_values(target, batch.next_observation, action, batch.next_features).min(0)
     if config.entropy_in_backup:
         value = value - jnp.exp(agent.log_temperature) * log_probability
     # The penalty is the gripper's cost: a gripper with a Q-function of its own bears it alone.
@@ -68,7 +68,7 @@ def critic_step(
     arm = batch.action[..., : shape.continuous]
 
     def loss(critic: Params) -> tuple[jax.Array, jax.Array]:
-        q = networks.ensemble_values(critic, batch.observation, arm)
+        q = networks.ensemble_values(critic, batch.observation, arm, batch.features)
         return 0.5 * jnp.square(q - y).mean(-1).sum(), q
 
     (value, q), gradient = jax.value_and_grad(loss, has_aux=True)(agent.critic)
@@ -88,8 +88,9 @@ def critic_step(
 
 def gripper_step(agent: Agent, config: LearnerConfig, batch: Batch) -> tuple[Agent, jax.Array]:
     """One step of the gripper's Q-function on a double-DQN target (van Hasselt et al. 2016)."""
-    chosen = networks.mlp(agent.gripper, batch.next_observation).argmax(-1)
-    rated = networks.mlp(agent.gripper_target, batch.next_observation)
+    following = batch.next_observation, batch.next_features
+    chosen = networks.values(agent.gripper, *following).argmax(-1)
+    rated = networks.values(agent.gripper_target, *following)
     value = jnp.take_along_axis(rated, chosen[..., None], -1)[..., 0]
     y = batch.reward - batch.penalty + config.discount * batch.continues * value
     if config.return_bounds is not None:
@@ -97,7 +98,7 @@ def gripper_step(agent: Agent, config: LearnerConfig, batch: Batch) -> tuple[Age
     executed = gripper_class(batch.action[..., -1])
 
     def loss(gripper: Params) -> jax.Array:
-        q = networks.mlp(gripper, batch.observation)
+        q = networks.values(gripper, batch.observation, batch.features)
         q = jnp.take_along_axis(q, executed[..., None], -1)[..., 0]
         return 0.5 * jnp.square(q - y).mean()
 
@@ -147,23 +148,23 @@ def actor_step(
     first_demo = config.batch_size - config.demo_batch
     cloning = config.demo_batch > 0 and max(config.bc_weight_start, config.bc_weight_end) > 0
 
-    def critics(observation: jax.Array, action: jax.Array) -> jax.Array:
-        q = networks.ensemble_values(agent.critic, observation, action)
+    def critics(action: jax.Array, first: int = 0) -> jax.Array:
+        seen = None if batch.features is None else batch.features[first:]
+        q = networks.ensemble_values(agent.critic, batch.observation[first:], action, seen)
         return q.mean(0) if config.actor_value == "mean" else q.min(0)
 
     def loss(actor: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        mean, log_std = networks.actor(actor, batch.observation, config.max_std)
+        mean, log_std = networks.actor(actor, batch.observation, config.max_std, batch.features)
         action, log_probability = networks.squash(mean, log_std, noise)
-        value = (temperature * log_probability - critics(batch.observation, action)).mean()
+        value = (temperature * log_probability - critics(action)).mean()
         clone = jnp.float32(0.0)
         if cloning:
             demo_mean = mean[first_demo:]
             demo_action = batch.action[first_demo:, : shape.continuous]
             distance = cloning_loss(demo_mean, demo_action)
             if config.bc_q_filter:
-                seen = batch.observation[first_demo:]
                 own = jax.lax.stop_gradient(jnp.tanh(demo_mean))
-                better = critics(seen, demo_action) > critics(seen, own)
+                better = critics(demo_action, first_demo) > critics(own, first_demo)
                 distance = jnp.where(better, distance, 0.0)
             clone = distance.mean()
         return trust * value + weight * clone, (log_probability.mean(), clone)
@@ -195,10 +196,11 @@ def clone_gripper(
     agent: Agent, config: LearnerConfig, batch: Batch, first_demo: int, weight: jax.Array
 ) -> Agent:
     """One step of the gripper's Q-function towards the demonstrated choices."""
-    executed = gripper_class(batch.action[first_demo:, -1])
+    demos = jax.tree.map(lambda x: x[first_demo:], batch)
+    executed = gripper_class(demos.action[..., -1])
 
     def loss(gripper: Params) -> jax.Array:
-        q = networks.mlp(gripper, batch.observation[first_demo:])
+        q = networks.values(gripper, demos.observation, demos.features)
         return weight * margin_loss(q, executed, config.gripper_margin).mean()
 
     gradient = jax.grad(loss)(agent.gripper)
@@ -207,21 +209,24 @@ def clone_gripper(
 
 
 def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agent, Replay, Metrics]]:
-    """The function update(agent, replay, rows, human) for blocks of `config.block` rows.
+    """The function update(agent, replay, rows, human, features) for blocks of `config.block` rows.
 
-    `human` (block,) flags the rows that also go to the demonstration ring. Metrics are means over the block.
+    `human` (block,) flags the rows that also go to the demonstration ring; `features` belong to the rows'
+    pictures and are None without cameras. Metrics are means over the block.
     """
     rings = Rings(config.capacity, config.demo_capacity)
     draws = (config.block, config.utd_ratio, config.batch_size)
 
     def update(
-        agent: Agent, memory: Replay, rows: jax.Array, human: jax.Array
+        agent: Agent, memory: Replay, rows: jax.Array, human: jax.Array, features: jax.Array | None
     ) -> tuple[Agent, Replay, Metrics]:
-        memory = replay.insert(memory, rings, rows, jnp.ones_like(human), human)
+        memory = replay.insert(memory, rings, rows, jnp.ones_like(human), human, features)
         stream = jax.random.wrap_key_data(agent.key)
         stream, bits_key, next_key, actor_key, order_key = jax.random.split(stream, 5)
         indices = replay.draw(memory, rings, jax.random.bits(bits_key, draws), config.demo_batch)
         batches = replay.unpack(memory.rows[indices], shape.observations, shape.actions)
+        views = replay.draw_views(jax.random.fold_in(bits_key, 1), draws, shape.views, len(shape.cameras))
+        chosen = Chosen(indices, views)
         next_noise = networks.gaussian_noise(next_key, (*draws, shape.continuous))
         actor_noise = networks.gaussian_noise(actor_key, (config.block, config.batch_size, shape.continuous))
         orders = random_orders(order_key, draws[:2], config.critics)
@@ -229,16 +234,22 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
         trust = critic_weight(config, agent.steps)
 
         def one_critic_step(agent: Agent, inputs: Any) -> tuple[Agent, Metrics]:
-            return critic_step(agent, shape, config, *inputs)
+            batch, chosen, noise, order = inputs
+            # Features are gathered batch by batch, so that they stay in the cache of the core.
+            batch = replay.look(memory, batch, chosen, shape.cameras)
+            return critic_step(agent, shape, config, batch, noise, order)
 
         def one_environment_step(agent: Agent, inputs: Any) -> tuple[Agent, Metrics]:
-            critic_batches, noise, orders, last_noise = inputs
-            agent, critic_metrics = jax.lax.scan(one_critic_step, agent, (critic_batches, noise, orders))
-            last = jax.tree.map(lambda x: x[-1], critic_batches)
+            critic_batches, chosen, noise, orders, last_noise = inputs
+            steps = critic_batches, chosen, noise, orders
+            agent, critic_metrics = jax.lax.scan(one_critic_step, agent, steps)
+            last, chosen = jax.tree.map(lambda x: x[-1], (critic_batches, chosen))
+            last = replay.look(memory, last, chosen, shape.cameras)
             agent, actor_metrics = actor_step(agent, shape, config, last, last_noise, trust, weight)
             return agent, {k: v.mean() for k, v in critic_metrics.items()} | actor_metrics
 
-        agent, metrics = jax.lax.scan(one_environment_step, agent, (batches, next_noise, orders, actor_noise))
+        steps = batches, chosen, next_noise, orders, actor_noise
+        agent, metrics = jax.lax.scan(one_environment_step, agent, steps)
         agent = agent._replace(key=jax.random.key_data(stream), steps=agent.steps + config.block)
         return agent, memory, {k: v.mean() for k, v in metrics.items()}
 
@@ -246,10 +257,16 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
 
 
 def make_insert(config: LearnerConfig) -> Callable[..., Replay]:
-    """The function insert(replay, rows, to_online, to_demo), which learns nothing."""
+    """The function insert(replay, rows, to_online, to_demo, features), which learns nothing."""
     rings = Rings(config.capacity, config.demo_capacity)
 
-    def insert(memory: Replay, rows: jax.Array, to_online: jax.Array, to_demo: jax.Array) -> Replay:
-        return replay.insert(memory, rings, rows, to_online, to_demo)
+    def insert(
+        memory: Replay,
+        rows: jax.Array,
+        to_online: jax.Array,
+        to_demo: jax.Array,
+        features: jax.Array | None,
+    ) -> Replay:
+        return replay.insert(memory, rings, rows, to_online, to_demo, features)
 
     return insert

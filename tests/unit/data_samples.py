@@ -40,6 +40,15 @@ def image_spec() -> EnvSpec:
     return EnvSpec(observation, ACTION, 10.0, "image")
 
 
+def feature_spec(crops: int = 4) -> EnvSpec:
+    """Proprioception, and the features of two cameras with some crops."""
+    arrays = {"tcp.position": ArraySpec((3,), "m", "base")}
+    for camera in ("wrist", "side"):
+        arrays[f"{camera}.features"] = ArraySpec((8,), dtype="float16", encoder="0123456789abcdef")
+        arrays[f"{camera}.crops"] = ArraySpec((crops, 8), dtype="float16", encoder="0123456789abcdef")
+    return EnvSpec(Spec.of(arrays), ACTION, 10.0, "features")
+
+
 def random_arrays(spec: Spec, rng: np.random.Generator) -> dict[str, np.ndarray]:
     arrays = {}
     for name, array in spec.entries:

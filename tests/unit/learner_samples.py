@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+from robot_rl.core.spec import ArraySpec, EnvSpec, Observation, Spec
 from robot_rl.core.types import Key, Source, Transition
 from robot_rl.learn.settings import LearnerConfig
 
@@ -50,6 +51,38 @@ POINT = EnvSpec(
     10.0,
     "point",
 )
+
+
+def seeing(spec: EnvSpec, crops: int = 0) -> EnvSpec:
+    """The same task with the features of two unlike cameras."""
+    arrays = dict(spec.observation.entries)
+    for camera, size in CAMERAS.items():
+        arrays[f"{camera}.features"] = ArraySpec((size,), dtype="float16", encoder="0123456789abcdef")
+    for camera, size in CAMERAS.items() if crops else ():
+        arrays[f"{camera}.crops"] = ArraySpec((crops, size), dtype="float16", encoder="0123456789abcdef")
+    return EnvSpec(Spec.of(arrays), spec.action, spec.control_rate, spec.name)
+
+
+CAMERAS = {"wrist": 6, "side": 4}
+"""Features of each camera."""
+
+
+def with_sight(transition: Transition, spec: EnvSpec) -> Transition:
+    """The transition with random features as `spec` has them, the same ones for the same key."""
+    rng = np.random.default_rng([transition.key.sequence, 1])
+
+    def seen(observation: Observation) -> dict[str, np.ndarray]:
+        missing = {name: array for name, array in spec.observation.entries if name not in observation}
+        return {**observation} | {
+            name: rng.standard_normal(array.shape, np.float32).astype(array.dtype)
+            for name, array in missing.items()
+        }
+
+    return replace(
+        transition,
+        observation=seen(transition.observation),
+        next_observation=seen(transition.next_observation),
+    )
 
 
 def noise_transition(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import re
 import struct
 import zlib
@@ -28,7 +29,7 @@ from robot_rl.data.codec import (
     encode_features,
     encode_weights,
 )
-from tests.unit.data_samples import assert_same, image_spec, small_spec, transition
+from tests.unit.data_samples import assert_same, feature_spec, image_spec, small_spec, transition
 
 SPEC = small_spec()
 CODEC = TransitionCodec(SPEC)
@@ -36,7 +37,9 @@ int64 = st.integers(-(2**63), 2**63 - 1)
 actors = st.text(min_size=1, max_size=8).filter(lambda s: "\0" not in s and s.isprintable())
 
 
-@pytest.mark.parametrize("spec", [small_spec(), image_spec()], ids=["state", "image"])
+@pytest.mark.parametrize(
+    "spec", [small_spec(), image_spec(), feature_spec()], ids=["state", "image", "features"]
+)
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_batches_come_back_bit_for_bit(spec: EnvSpec, count: int) -> None:
     codec = TransitionCodec(spec)
@@ -147,6 +150,14 @@ def test_a_flipped_data_byte_is_called_corrupt() -> None:
 def test_a_message_of_another_rate_is_refused() -> None:
     with pytest.raises(CodecError, match="made for spec"):
         TransitionCodec(small_spec(20.0)).decode(CODEC.encode([transition(SPEC)]))
+
+
+def test_features_of_another_encoder_are_refused() -> None:
+    spec = feature_spec()
+    arrays = {n: dataclasses.replace(a, encoder=a.encoder[::-1]) for n, a in spec.observation.entries}
+    other = dataclasses.replace(spec, observation=Spec.of(arrays))
+    with pytest.raises(CodecError, match="made for spec"):
+        TransitionCodec(other).decode(TransitionCodec(spec).encode([transition(spec)]))
 
 
 def test_a_source_that_does_not_exist_is_refused() -> None:

@@ -44,6 +44,21 @@ def test_norm_relu_has_the_value_and_derivatives_of_its_equation(
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), ours, plain)
 
 
+def plain_norm_tanh(x: jax.Array, scale: jax.Array, offset: jax.Array) -> jax.Array:
+    z = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + NORM_EPSILON)
+    return jnp.tanh(z * scale[..., None, :] + offset[..., None, :])
+
+
+@pytest.mark.parametrize(("members", "width"), [((3,), 32), ((), 10)])
+def test_norm_tanh_has_the_value_and_derivatives_of_its_equation(
+    members: tuple[int, ...], width: int
+) -> None:
+    x, scale, offset = numbers((*members, 8, width), (*members, width), (*members, width))
+    ours = value_and_gradients(ops.norm_tanh, 3.0 * x + 1.0, scale, offset)
+    plain = value_and_gradients(plain_norm_tanh, 3.0 * x + 1.0, scale, offset)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), ours, plain)
+
+
 def test_norm_relu_of_equal_inputs_is_finite() -> None:
     x = jnp.full((4, 32), 1234.5)
     one = jnp.ones(32)
@@ -69,6 +84,23 @@ def test_members_of_an_ensemble_are_independent_networks() -> None:
     for n in range(3):
         alone = jax.jit(networks.mlp)({name: array[n] for name, array in stacked.items()}, x)[:, 0]
         np.testing.assert_allclose(values[n], alone, rtol=1e-5, atol=1e-6)
+    assert np.abs(values[0] - values[1]).max() > 1e-3
+
+
+def test_members_see_features_through_trunks_of_their_own() -> None:
+    stacked = networks.init_ensemble(jax.random.key(0), 3, [8 + 5, 16, 1], 12, 8, norm=True)
+    observation, action = jax.random.normal(jax.random.key(1), (4, 3)), jnp.ones((4, 2))
+    features = jax.random.normal(jax.random.key(2), (4, 12)).astype(jnp.float16)
+    values = jax.jit(networks.ensemble_values)(stacked, observation, action, features)
+    assert values.shape == (3, 4)
+    both = jnp.concatenate([observation, action], -1)
+    for n in range(3):
+        member = {name: array[n] for name, array in stacked.items()}
+        alone = jax.jit(networks.values)(member, both, features)[:, 0]
+        np.testing.assert_allclose(values[n], alone, rtol=1e-5, atol=1e-6)
+        x = features.astype(jnp.float32) @ member["trunk.weight"] + member["trunk.bias"]
+        x = jnp.concatenate([plain_norm_tanh(x, member["trunk.scale"], member["trunk.offset"]), both], -1)
+        np.testing.assert_allclose(alone, networks.mlp(member, x)[:, 0], rtol=1e-4, atol=1e-5)
     assert np.abs(values[0] - values[1]).max() > 1e-3
 
 

@@ -24,11 +24,15 @@ from tests.unit.learner_samples import (
     noise_stream,
     noise_transition,
     point_episode,
+    seeing,
+    with_sight,
 )
 
 
-def learner_after(stream: list[Transition], config: LearnerConfig = TINY, seed: int = 0) -> Learner:
-    learner = Learner(SPEC, config, seed)
+def learner_after(
+    stream: list[Transition], config: LearnerConfig = TINY, seed: int = 0, spec: EnvSpec = SPEC
+) -> Learner:
+    learner = Learner(spec, config, seed)
     for transition in stream:
         learner.add(transition)
     return learner
@@ -93,15 +97,19 @@ def test_a_stream_gives_the_same_weights_again_and_another_seed_others() -> None
     assert not np.array_equal(first.weights()["layers.0.weight"], other["layers.0.weight"])
 
 
-@pytest.mark.parametrize("gripper", ["continuous", "discrete"])
-def test_a_resumed_learner_goes_on_exactly(tmp_path: Path, gripper: str) -> None:
+@pytest.mark.parametrize(
+    ("gripper", "spec"),
+    [("continuous", SPEC), ("discrete", SPEC), ("discrete", seeing(SPEC, 3))],
+    ids=["continuous", "discrete", "features and crops"],
+)
+def test_a_resumed_learner_goes_on_exactly(tmp_path: Path, gripper: str, spec: EnvSpec) -> None:
     config = dataclasses.replace(TINY, gripper=gripper)
-    stream = noise_stream(steps=63)  # the online ring wraps
-    uninterrupted = learner_after(stream, config)
-    stopped = learner_after(stream[:-15], config)  # in the middle of a block
+    stream = [with_sight(t, spec) for t in noise_stream(steps=63)]  # the online ring wraps
+    uninterrupted = learner_after(stream, config, spec=spec)
+    stopped = learner_after(stream[:-15], config, spec=spec)  # in the middle of a block
     stopped.save(tmp_path)
 
-    resumed = Learner(SPEC, config, seed=99)
+    resumed = Learner(spec, config, seed=99)
     resumed.load(tmp_path)
     journal = iter(stream)
     resumed.restore_buffer(journal)
@@ -256,6 +264,18 @@ def test_transitions_that_would_poison_the_networks_are_refused() -> None:
     assert learner.received == 0
 
 
+def test_features_that_overflowed_are_refused() -> None:
+    spec = seeing(SPEC)
+    learner = Learner(spec, TINY, 0)
+    good = with_sight(noise_transition(0), spec)
+    features = np.full(4, np.inf, np.float16)
+    with pytest.raises(InvalidActionError, match="not finite"):
+        learner.add(
+            dataclasses.replace(good, next_observation={**good.next_observation, "side.features": features})
+        )
+    assert learner.received == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -319,3 +339,46 @@ def test_the_learner_outgrows_a_slow_person() -> None:
     episodes = [play(learner, start, 0, None) for start in (-0.9, -0.6, -0.3)]
     assert all(episode[-1].terminated for episode in episodes)
     assert np.mean([len(e) for e in episodes]) < 0.6 * np.mean(lengths)
+
+
+def guess(n: int, rng: np.random.Generator, act: np.ndarray | None = None) -> Transition:
+    """A task of one step: tell the sign of a number that only the features of one camera show.
+
+    Without `act` a person answers, right but shy.
+    """
+    spec, sign = GUESS, rng.choice([-1.0, 1.0])
+    blank = with_sight(noise_transition(n), spec)
+    observation = {name: blank.observation[name] for name in spec.observation}
+    observation["x"] = np.zeros(1, np.float32)
+    shown = 0.1 * rng.standard_normal(4)
+    shown[0] += sign
+    observation["side.features"] = shown.astype(np.float16)
+    action = np.array([0.3 * sign], np.float32) if act is None else act
+    return dataclasses.replace(
+        blank,
+        observation=observation,
+        next_observation=observation,
+        action=action,
+        proposal=action,
+        reward=float(np.clip(0.5 + 0.5 * sign * action[0], 0, 1)),
+        penalty=0.0,
+        terminated=True,
+        source=Source.DEMO if act is None else Source.POLICY,
+    )
+
+
+GUESS = seeing(POINT)
+
+
+def test_the_learner_uses_what_only_the_features_show() -> None:
+    rng, config = np.random.default_rng(0), dataclasses.replace(QUICK, demonstrations=40, bc_steps=100)
+    learner = Learner(GUESS, config, 0)
+    for n in range(40):
+        learner.add(guess(n, rng))
+    for n in range(40, 440):
+        learner.add(guess(n, rng, act=rng.uniform(-1, 1, 1).astype(np.float32)))
+    policy = GaussianPolicy(GUESS, learner.weights(), learner.version)
+    questions = [guess(n, rng, act=np.ones(1, np.float32)) for n in range(1000, 1100)]
+    answers = [policy(q.observation, None)[0] * (2 * q.reward - 1) for q in questions]
+    assert np.mean(answers) > 0.6, "no surer than the person"
+    assert np.mean(np.array(answers) > 0) > 0.98

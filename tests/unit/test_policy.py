@@ -15,16 +15,24 @@ from policies.gaussian_policy import GaussianPolicy
 from policies.scripted import HoldStill, RandomPolicy
 from robot_rl.core.errors import PolicyError
 from robot_rl.core.protocols import Policy
+from robot_rl.core.spec import EnvSpec, Observation, Spec
 from robot_rl.learn import agent, networks
 from robot_rl.learn.settings import LearnerConfig
-from tests.unit.learner_samples import POINT, SPEC, TINY, noise_transition
+from tests.unit.learner_samples import POINT, SPEC, TINY, noise_transition, seeing, with_sight
 
 DISCRETE = dataclasses.replace(TINY, gripper="discrete", max_std=0.5)
 
 
-def made(config: LearnerConfig) -> agent.Agent:
+SEEING = seeing(SPEC, crops=2)
+
+
+def observe(n: int, spec: EnvSpec = SPEC) -> Observation:
+    return with_sight(noise_transition(n), spec).observation
+
+
+def made(config: LearnerConfig, spec: EnvSpec = SPEC) -> agent.Agent:
     """An agent with weights as uneven as learned ones."""
-    agent_ = agent.create(agent.shape_of(SPEC, config), config, 0)
+    agent_ = agent.create(agent.shape_of(spec, config), config, 0)
     rng = np.random.default_rng(0)
 
     def uneven(params: networks.Params) -> networks.Params:
@@ -33,22 +41,27 @@ def made(config: LearnerConfig) -> agent.Agent:
     return agent_._replace(actor=uneven(agent_.actor), gripper=uneven(agent_.gripper))
 
 
-def policy_of(config: LearnerConfig) -> GaussianPolicy:
-    return GaussianPolicy(SPEC, agent.actor_arrays(made(config), config), 7)
+def policy_of(config: LearnerConfig, spec: EnvSpec = SPEC) -> GaussianPolicy:
+    return GaussianPolicy(spec, agent.actor_arrays(made(config, spec), config), 7)
 
 
+@pytest.mark.parametrize("spec", [SPEC, SEEING], ids=["blind", "seeing"])
 @pytest.mark.parametrize("config", [TINY, DISCRETE], ids=["continuous", "discrete"])
-def test_numpy_and_jax_agree(config: LearnerConfig) -> None:
-    learned, policy = made(config), policy_of(config)
-    observations = [noise_transition(n).observation for n in range(50)]
+def test_numpy_and_jax_agree(config: LearnerConfig, spec: EnvSpec) -> None:
+    learned, policy = made(config, spec), policy_of(config, spec)
+    observations = [observe(n, spec) for n in range(50)]
+    features = None
+    if spec is SEEING:
+        features = jnp.stack([spec.observation.features(o) for o in observations])
     packed = np.stack([SPEC.observation.vector(o) / SPEC.observation.vector_scale for o in observations])
-    mean, log_std = networks.actor(learned.actor, jnp.asarray(packed), config.max_std)
+    mean, log_std = networks.actor(learned.actor, jnp.asarray(packed), config.max_std, features)
     expected = np.tanh(mean)
     rng = np.random.default_rng(3)
     noise = np.stack([rng.standard_normal(mean.shape[-1], np.float32) for _ in observations])
     sampled, _ = networks.squash(mean, log_std, jnp.asarray(noise))
     if config.gripper == "discrete":
-        choice = np.asarray(networks.mlp(learned.gripper, jnp.asarray(packed))).argmax(-1)[:, None] - 1.0
+        values = networks.values(learned.gripper, jnp.asarray(packed), features)
+        choice = np.asarray(values).argmax(-1)[:, None] - 1.0
         assert len(np.unique(choice)) > 1
         expected, sampled = np.hstack([expected, choice]), np.hstack([sampled, choice])
     actions = np.stack([policy(o, None) for o in observations])
@@ -107,18 +120,42 @@ def test_weights_that_do_not_fit_are_refused(change, message: str) -> None:
         GaussianPolicy(SPEC, weights)
 
 
-def save(directory: Path, config: LearnerConfig = DISCRETE) -> Bundle:
-    bundle = Bundle(SPEC, agent.actor_arrays(made(config), config), 7, {"task": "sample", "seed": 3})
+@pytest.mark.parametrize("prefix", ["trunk.", "gripper.trunk."])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w, p: w.pop(p + "weight"), r"trunk\.weight has shape \(0,\), expected \(10, outputs\)"),
+        (lambda w, p: w.pop(p + "offset"), r"trunk\.offset has shape \(0,\), expected \(64,\)"),
+        (lambda w, p: w.update({p + "weight": w[p + "weight"][:9]}), r"has shape \(9, 64\)"),
+        (lambda w, p: w[p + "scale"].__setitem__(0, np.inf), "not finite"),
+    ],
+)
+def test_a_trunk_that_does_not_fit_is_refused(prefix: str, change, message: str) -> None:
+    weights = {k: v.copy() for k, v in agent.actor_arrays(made(DISCRETE, SEEING), DISCRETE).items()}
+    change(weights, prefix)
+    with pytest.raises(PolicyError, match=message):
+        GaussianPolicy(SEEING, weights)
+
+
+def test_a_policy_that_sees_is_refused_where_there_is_nothing_to_see() -> None:
+    with pytest.raises(PolicyError, match=r"expected \(4, outputs\)"):
+        GaussianPolicy(SPEC, agent.actor_arrays(made(TINY, SEEING), TINY))
+
+
+def save(directory: Path, config: LearnerConfig = DISCRETE, spec: EnvSpec = SPEC) -> Bundle:
+    arrays = agent.actor_arrays(made(config, spec), config)
+    bundle = Bundle(spec, arrays, 7, {"task": "sample", "seed": 3})
     save_bundle(directory, bundle)
     return bundle
 
 
+@pytest.mark.parametrize("spec", [SPEC, SEEING], ids=["blind", "seeing"])
 @pytest.mark.parametrize("config", [TINY, DISCRETE], ids=["continuous", "discrete"])
-def test_a_bundle_is_read_back_as_it_was(tmp_path: Path, config: LearnerConfig) -> None:
-    bundle = save(tmp_path, config)
-    read = load_bundle(tmp_path, SPEC)
-    assert (read.spec.digest, read.version, read.provenance) == (SPEC.digest, 7, bundle.provenance)
-    observation = noise_transition(5).observation
+def test_a_bundle_is_read_back_as_it_was(tmp_path: Path, config: LearnerConfig, spec: EnvSpec) -> None:
+    bundle = save(tmp_path, config, spec)
+    read = load_bundle(tmp_path, spec)
+    assert (read.spec.digest, read.version, read.provenance) == (spec.digest, 7, bundle.provenance)
+    observation = observe(5, spec)
     np.testing.assert_array_equal(
         read.policy()(observation, np.random.default_rng(0)),
         bundle.policy()(observation, np.random.default_rng(0)),
@@ -173,6 +210,17 @@ def test_a_bundle_for_another_task_is_refused(tmp_path: Path) -> None:
     save(tmp_path)
     with pytest.raises(PolicyError, match="does not fit the task"):
         load_bundle(tmp_path, POINT)
+
+
+def test_a_bundle_for_another_encoder_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, spec=SEEING)
+    arrays = {
+        name: dataclasses.replace(array, encoder="f" * 16) if array.encoder else array
+        for name, array in SEEING.observation.entries
+    }
+    other = dataclasses.replace(SEEING, observation=Spec.of(arrays))
+    with pytest.raises(PolicyError, match=r"does not fit the task.*wrist\.features"):
+        load_bundle(tmp_path, other)
 
 
 def test_a_bundle_of_a_variant_with_the_same_spec_is_accepted(tmp_path: Path) -> None:

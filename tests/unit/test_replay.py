@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from robot_rl.learn import replay
-from robot_rl.learn.replay import Rings
-from tests.unit.learner_samples import SPEC, noise_transition
+from robot_rl.learn.replay import Batch, Chosen, Replay, Rings
+from tests.unit.learner_samples import CAMERAS, SPEC, noise_transition, seeing, with_sight
 
 RINGS = Rings(online=6, demo=4)
 
@@ -18,7 +18,7 @@ def rows(*numbers: int) -> jax.Array:
     return jnp.asarray(numbers, jnp.float32)[:, None] * jnp.ones((1, 2))
 
 
-def insert(memory: replay.Replay, numbers: list[int], online: list[bool], demo: list[bool]) -> replay.Replay:
+def insert(memory: Replay, numbers: list[int], online: list[bool], demo: list[bool]) -> Replay:
     return replay.insert(memory, RINGS, rows(*numbers), jnp.asarray(online), jnp.asarray(demo))
 
 
@@ -55,7 +55,7 @@ def test_rows_go_where_their_flags_say_and_the_oldest_are_overwritten() -> None:
     assert (int(memory.online_total), int(memory.demo_total)) == (7, 2)
 
 
-def draw(memory: replay.Replay, demo_batch: int, batch: int = 8) -> np.ndarray:
+def draw(memory: Replay, demo_batch: int, batch: int = 8) -> np.ndarray:
     bits = jax.random.bits(jax.random.key(0), (500, batch))
     return np.asarray(replay.draw(memory, RINGS, bits, demo_batch))
 
@@ -78,3 +78,81 @@ def test_an_empty_ring_leaves_its_share_to_the_other() -> None:
     assert draw(only_online, demo_batch=4).max() <= 1
     only_demo = insert(replay.create(RINGS, 2), [1, 2], [False, False], [True, True])
     assert set(np.unique(draw(only_demo, demo_batch=4))) == {6, 7}
+
+
+CROPS = 3
+SEEING = seeing(SPEC, CROPS)
+SIZES = tuple(CAMERAS.values())
+
+
+def filled(count: int) -> tuple[Replay, np.ndarray]:
+    """Rings with `count` transitions in the online one, and their features."""
+    transitions = [with_sight(noise_transition(n), SEEING) for n in range(count)]
+    features = np.stack([f for t in transitions if (f := replay.pack_features(SEEING, t)) is not None])
+    numbers = jnp.asarray(np.stack([replay.pack(SEEING, t) for t in transitions]))
+    memory = replay.create(RINGS, numbers.shape[1], 1 + CROPS, sum(SIZES))
+    flags = jnp.ones(count, bool)
+    return replay.insert(memory, RINGS, numbers, flags, flags & False, jnp.asarray(features)), features
+
+
+def batch_of(memory: Replay, rows: jax.Array) -> Batch:
+    return replay.unpack(memory.rows[rows], SPEC.observation.vector_size, SPEC.action.size)
+
+
+def test_features_are_stored_with_their_rows_as_they_came() -> None:
+    memory, features = filled(4)
+    assert features.shape == (4, 2, 1 + CROPS, sum(SIZES))
+    transition = with_sight(noise_transition(2), SEEING)
+    first = np.concatenate([transition.next_observation[f"{c}.features"] for c in CAMERAS])
+    np.testing.assert_array_equal(features[2, 1, 0], first)
+    crops = np.concatenate([transition.observation[f"{c}.crops"][1] for c in CAMERAS])
+    np.testing.assert_array_equal(features[2, 0, 2], crops)
+    assert memory.features is not None
+    assert memory.features.dtype == np.float16
+    np.testing.assert_array_equal(memory.features[:4], features)
+    assert not memory.features[4:].any()
+
+
+def test_each_picture_shows_a_view_of_its_own() -> None:
+    memory, features = filled(4)
+    rows = jnp.array([3, 0, 2])
+    views = jnp.array([[[0, 1], [2, 3]], [[1, 1], [0, 0]], [[3, 0], [1, 2]]])
+    batch = replay.look(memory, batch_of(memory, rows), Chosen(rows, views), SIZES)
+    assert batch.features is not None
+    assert batch.next_features is not None
+    for n, row in enumerate(rows):
+        for which, seen in enumerate((batch.features[n], batch.next_features[n])):
+            wrist, side = (features[row, which, view] for view in views[n, which])
+            np.testing.assert_array_equal(seen, np.concatenate([wrist[:6], side[6:]]))
+
+
+def test_without_crops_the_centre_is_seen_and_without_cameras_nothing() -> None:
+    memory, features = filled(4)
+    rows = jnp.array([1, 3])
+    batch = replay.look(memory, batch_of(memory, rows), Chosen(rows, None), SIZES)
+    np.testing.assert_array_equal(batch.next_features, features[[1, 3], 1, 0])
+    blind = replay.look(memory._replace(features=None), batch_of(memory, rows), Chosen(rows, None), ())
+    assert blind.features is blind.next_features is None
+    assert replay.pack_features(SPEC, noise_transition(0)) is None
+    assert replay.create(RINGS, 2).features is None
+
+
+def test_views_are_drawn_alike_and_independently() -> None:
+    views = replay.draw_views(jax.random.key(0), (4000,), 4, 2)
+    assert views is not None
+    assert views.shape == (4000, 2, 2)
+    joint = np.asarray(views).reshape(4000, 4) @ [1, 4, 16, 64]
+    counts = np.bincount(joint, minlength=256)
+    assert counts.size == 256
+    assert ((counts - 4000 / 256) ** 2 / (4000 / 256)).sum() < 340, "chi-square, 255 degrees of freedom"
+    assert replay.draw_views(jax.random.key(0), (4,), 1, 2) is None
+    assert replay.draw_views(jax.random.key(0), (4,), 1, 0) is None
+
+
+@pytest.mark.parametrize(("crops", "limit"), [(0, 3000), (4, 17000)])
+def test_a_transition_of_two_cameras_fits_its_budget(crops: int, limit: int) -> None:
+    rings = Rings(online=90, demo=10)
+    width = 2 * 14 + 5 + 3
+    memory = jax.eval_shape(lambda: replay.create(rings, width, 1 + crops, 512))
+    size = sum(array.size * array.dtype.itemsize for array in jax.tree.leaves(memory))
+    assert size / 100 <= limit
