@@ -41,7 +41,7 @@ _WRIST_FOV = 80.0
 # is 9 to 12 pixels wide. The hand shows its narrow side, which hides little.
 _SIDE_POSITION = (0.5, -1.115, 0.856)
 _SIDE_TARGET = (0.5, -0.05, 0.11)
-_SIDE_FOV = 21.0
+_SIDE_FOV = 22.5
 _FLOOR = -0.75
 
 # link: capsules (from, to, radius) in the link's frame [m].
@@ -177,19 +177,22 @@ class TableCameras:
         mujoco, scene, context = self._mujoco, self._scene, self._context
         self._puppet.pose(state, objects)
         self._window.make_current()
-        data, first, pictures = self._puppet.data, True, {}
+        every, pictures = mujoco.mjtCatBit.mjCAT_ALL, {}
         for name, camera in self._cameras.items():
-            if first:
-                mujoco.mjv_updateScene(
-                    self._model, data, self._option, None, camera, mujoco.mjtCatBit.mjCAT_ALL, scene
-                )
-            else:
-                mujoco.mjv_updateCamera(self._model, data, camera, scene)
-            first = False
+            # The whole scene for each camera, since the headlight goes with it.
+            mujoco.mjv_updateScene(self._model, self._puppet.data, self._option, None, camera, every, scene)
             mujoco.mjr_render(self._rect, scene, context)
             mujoco.mjr_readPixels(self._pixels, None, self._rect, context)
             pictures[name] = self._pixels[::-1].copy()
         return pictures
+
+    def where(self, name: str, state: ArmState) -> Pose:
+        """Optical frame of a camera in the base frame: z ahead, x right, y down in the picture."""
+        self._puppet.pose(state, {})
+        camera = self._puppet.data.cam(name)
+        # MuJoCo's camera has y up and looks along -z: half a turn about x.
+        rotation = camera.xmat.reshape(3, 3) * (1.0, -1.0, -1.0)
+        return Pose(camera.xpos.copy(), quaternion_from_matrix(rotation))
 
     def close(self) -> None:
         """Free what the graphics driver holds."""

@@ -2,7 +2,7 @@
 
 Same model, masses, friction and step; another solver, rigid contacts, and the rotors' inertia as part of the
 links, since PyBullet has no rotors. Gravity is compensated as the real arm does it, by a torque from the
-model at every control tick.
+model at every control tick. The board's seams may catch a peg that is slid over them under pressure.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from sim.arm.settings import PhysicsConfig, SceneConfig
 
 _FINGER_SPEED = 0.6
 """Speed of a finger in free motion [m/s], as the MuJoCo model's actuator gives it."""
+_ARM_MASS = 4.0
+"""Mass of the arm that a contact of the peg feels, roughly [kg]."""
 _ZEROS = [0.0] * 9
 
 
@@ -168,9 +170,18 @@ class PybulletPlant:
         )
         place = (0.5, 0.0, self._scene.board_size[2])
         board = bullet.createMultiBody(0.0, shape, basePosition=place, physicsClientId=client)
-        # The engine multiplies the frictions of the two that touch.
-        friction = self._scene.peg_friction / self._physics.friction
-        bullet.changeDynamics(board, -1, lateralFriction=friction, physicsClientId=client)
+        # A critically damped spring, as MuJoCo's contacts are: the stop of a rigid one is a single step's
+        # impulse, which the estimate of the wrench misses or counts twice. The engine multiplies the
+        # frictions of the two that touch.
+        time = self._physics.contact_time
+        bullet.changeDynamics(
+            board,
+            -1,
+            lateralFriction=self._scene.peg_friction / self._physics.friction,
+            contactStiffness=_ARM_MASS / time**2,
+            contactDamping=2.0 * _ARM_MASS / time,
+            physicsClientId=client,
+        )
         return board
 
     def _add_box(
