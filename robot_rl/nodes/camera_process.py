@@ -16,18 +16,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
 
 from robot_rl import tasks
 from robot_rl.core.clock import NANOSECONDS, Rate, SteadyClock
 from robot_rl.core.errors import ConfigError
-from robot_rl.core.types import Intrinsics, StampedImage
-from robot_rl.nodes.camera_topics import image_topic, info_topic
-from robot_rl.nodes.convert import camera_info_message, image_message
+from robot_rl.nodes.camera_node import CameraNode
 from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.params import Parameters
-from robot_rl.nodes.qos import STREAM
 from robot_rl.nodes.topic_robot import StateInputs
 from robot_rl.tasks.scene_cameras import SceneCameras
 
@@ -42,30 +38,6 @@ class CameraProcessSettings:
     """Whether every tick has its frame, or frames come at the camera rate."""
     camera_rate: float = 15.0
     """Frames a second on the real clock [Hz]."""
-
-
-class CameraNode(Node):
-    """Publishes the frames of one camera."""
-
-    def __init__(self, camera: str) -> None:
-        super().__init__(f"{camera}_camera_driver")
-        self.camera = camera
-        self._image = self.create_publisher(Image, image_topic(camera), STREAM)
-        self._info = self.create_publisher(CameraInfo, info_topic(camera), STREAM)
-        self._sent: tuple[CameraInfo, Image] | None = None
-
-    def publish(self, frame: StampedImage, intrinsics: Intrinsics) -> None:
-        """Publish a frame and what camera it is from."""
-        info = camera_info_message(self.camera, frame.stamp, intrinsics)
-        self._sent = info, image_message(self.camera, frame)
-        self.publish_again()
-
-    def publish_again(self) -> None:
-        """Publish the last frame once more, for a peer that has missed it."""
-        if self._sent is not None:
-            info, image = self._sent
-            self._info.publish(info)
-            self._image.publish(image)
 
 
 class SceneAtTicks:

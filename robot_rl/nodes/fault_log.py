@@ -22,7 +22,8 @@ class FaultLog:
     def bad(self, reason: Exception) -> None:
         """Tell that something is wrong, unless the log has said so already."""
         if not self.fault:
-            self._node.get_logger().error(f"{self._source}: {reason}")
+            text = str(reason)
+            self._node.get_logger().error(text if self._source in text else f"{self._source}: {text}")
         self.fault = str(reason)
 
     def good(self) -> None:

@@ -64,6 +64,9 @@ class GraphOptions:
     learner_host: str = LOCAL
     """Host of the learner: "local" starts it here; for any other, start it there with the same arguments and
     the same ROS_DOMAIN_ID."""
+    camera_host: str = LOCAL
+    """Where the cameras are: "local" draws the simulated scene here; for any other name nothing is drawn, and
+    real cameras (`robot_rl.nodes.camera_driver`) or the camera process are started there."""
     perception_host: str = LOCAL
     """Host of the encoder and the reward classifier of a task with cameras, as `learner_host`."""
     policy: str = "learner"
@@ -92,7 +95,8 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     robot = timed | {"viewer": not options.headless}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
     if config.cameras:
-        entries.append(NodeEntry("cameras", "robot_rl.nodes.camera_process", timed, respawn=True))
+        module, host = "robot_rl.nodes.camera_process", options.camera_host
+        entries.append(NodeEntry("cameras", module, timed, host=host, respawn=True))
     if is_encoded(config):
         module, host = "robot_rl.nodes.perception_process", options.perception_host
         entries.append(NodeEntry("perception", module, timed, host=host, respawn=True))

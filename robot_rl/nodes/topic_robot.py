@@ -295,7 +295,7 @@ class TopicTeleop:
 
     In lockstep her answer to the very tick is waited for. On the real clock the newest one of the episode
     counts, as long as it is not older than `max_age` [s]. Without one the policy is in control, but in a
-    demonstration, which is hers throughout, she is taken to hold still.
+    demonstration or while she labels, which is hers throughout, she is taken to hold still.
     """
 
     def __init__(self, robot: TopicRobot, max_age: float = 0.3) -> None:
@@ -312,7 +312,7 @@ class TopicTeleop:
 
     def reset(self, episode: Episode, state: ArmState) -> None:
         """Forget what she wanted in the episode before; the intervention node sees the same reset."""
-        self._demonstrates = episode.mode is Mode.DEMO
+        self._demonstrates = episode.mode in (Mode.DEMO, Mode.LABEL)
         self._forget(state.stamp)
 
     def read(self, state: ArmState) -> TeleopCommand:

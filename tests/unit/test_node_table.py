@@ -43,9 +43,12 @@ def test_a_task_with_cameras_has_processes_that_see():
     assert seeing & {entry.name for entry in node_table(options, raw)} == {"cameras"}
 
 
-@pytest.mark.parametrize("name", ["learner", "perception"])
-def test_some_processes_may_live_elsewhere(name):
-    hosts: dict[str, str] = {f"{name}_host": "workstation"}
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("learner", "learner_host"), ("cameras", "camera_host"), ("perception", "perception_host")],
+)
+def test_some_processes_may_live_elsewhere(name, option):
+    hosts: dict[str, str] = {option: "workstation"}
     table = node_table(GraphOptions(task="franka_pick_cube:pixels", **hosts))  # type: ignore[arg-type]
     assert {entry.name: entry.host for entry in table}[name] == "workstation"
     assert name not in [entry.name for entry in Supervisor(table, Path()).table]
