@@ -30,6 +30,9 @@ INDEX = "classifier.json"
 WEIGHTS = "weights.safetensors"
 FORMAT = 1
 
+_POSITIVES = "positives"
+"""Array in the file of the weights."""
+
 Weights = dict[str, np.ndarray]
 """float32: "w1" (members, D, hidden), "b1" (members, hidden), "w2" (members, hidden, stages), "b2" (members,
 stages)."""
@@ -63,9 +66,18 @@ class ClassifierFacts:
 class RewardClassifier:
     """Implements `RewardModel` of `robot_rl.core.protocols`."""
 
-    def __init__(self, weights: Weights, facts: ClassifierFacts) -> None:
+    def __init__(self, weights: Weights, facts: ClassifierFacts, positives: np.ndarray | None = None) -> None:
+        """Put a classifier together.
+
+        Args:
+            weights: Of the networks.
+            facts: What is known of it.
+            positives: (n, D) float16 features of success, for those who go on training it (`vice`).
+        """
         self.weights = weights
         self.facts = facts
+        size = weights["w1"].shape[1]
+        self.positives = np.zeros((0, size), np.float16) if positives is None else positives
         w1, w2 = weights["w1"], weights["w2"]
         members, size, hidden = w1.shape
         # One product for all members, then one for each member's logits.
@@ -124,7 +136,7 @@ class RewardClassifier:
     def save(self, directory: Path) -> None:
         """Write the classifier into a directory, over the one that is there."""
         directory.mkdir(parents=True, exist_ok=True)
-        data = safetensors.numpy.save(self.weights)
+        data = safetensors.numpy.save(self.weights | {_POSITIVES: self.positives})
         index = {"format": FORMAT, "sha256": hashlib.sha256(data).hexdigest(), **asdict(self.facts)}
         for name, content in ((WEIGHTS, data), (INDEX, (json.dumps(index, indent=2) + "\n").encode())):
             temporary = directory / f"{name}.tmp"
@@ -147,7 +159,7 @@ class RewardClassifier:
         weights = _read_weights(directory / WEIGHTS, index.pop("sha256"))
         try:
             facts = _facts(index)
-            classifier = cls(weights, facts)
+            classifier = cls(weights, facts, weights.pop(_POSITIVES))
             fits = weights["w2"].shape[2] == facts.stages and 0.0 < facts.threshold < 1.0
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ClassifierError(f"{directory} holds no complete classifier: {error!r}") from None

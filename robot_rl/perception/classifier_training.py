@@ -36,6 +36,9 @@ from robot_rl.perception.key_delay import DelayEstimate, estimate_delay, reached
 from robot_rl.perception.key_labels import UNLABELLED, UNTOUCHED, LabelledEpisode, read_episodes
 from robot_rl.perception.settings import ClassifierTraining
 
+_POSITIVES = 256
+"""Most frames of success that a classifier keeps for those who go on training it."""
+
 
 def train_classifier(
     logs: Path, encoder: Encoder, config: ClassifierTraining
@@ -84,7 +87,8 @@ def train_on_episodes(
     threshold = choose_threshold(held_out, wanted, ticks)
     every = np.concatenate(wanted)
     table = calibration(np.concatenate(held_out), every)
-    weights = fit(np.concatenate([e.features for e in episodes]), every, config, config.seed)
+    features = np.concatenate([episode.features for episode in episodes])
+    weights = fit(features, every, config, config.seed)
     facts = ClassifierFacts(
         encoder=encoder,
         cameras=tuple(cameras),
@@ -106,7 +110,7 @@ def train_on_episodes(
         false_positives=tuple(_false_positives(episodes, wanted, held_out, threshold)),
         train_cpu_s=time.process_time() - start,
     )
-    return RewardClassifier(weights, facts), report
+    return RewardClassifier(weights, facts, _spread(features[every[:, -1] == 1, 0], _POSITIVES)), report
 
 
 def check_labels(episodes: Sequence[LabelledEpisode], stages: int, config: ClassifierTraining) -> None:
@@ -137,6 +141,11 @@ def check_counts(wanted: Sequence[np.ndarray], config: ClassifierTraining) -> No
                 f"{found}; needed are {config.min_frames} of either. Record failures too: near the goal but "
                 "not there, with the key released (2 to 3 times as many frames as of success)"
             )
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
 
 
 def _folds(wanted: Sequence[np.ndarray], config: ClassifierTraining) -> np.ndarray:

@@ -178,7 +178,7 @@ class ClassifierTraining:
 
 @dataclass(frozen=True)
 class ViceConfig:
-    """How a classifier goes on learning against the policy's frames; values of SERL's VICE."""
+    """How a classifier goes on learning against the policy's frames; the loss's values are SERL's."""
 
     every: int = 1
     """Train after every so many episodes of practice [episodes]."""
@@ -186,7 +186,7 @@ class ViceConfig:
     """Gradient steps each time."""
     batch: int = 128
     """Frames in a gradient step, half of them positive."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     """Of Adam."""
     mixup: float = 1.0
     """Parameter of the Beta distribution that frames and their labels are mixed with; 0 mixes nothing."""
