@@ -7,6 +7,7 @@ and nobody has to be restarted when it is back.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -61,6 +62,8 @@ class NewestPicture(Generic[Picture]):
             target=self._run, args=(device,), name=f"camera {camera}", daemon=True
         )
         self._thread.start()
+        # A vendor's library may abort the whole process when that ends under an open device.
+        atexit.register(self.close)
 
     def take(self) -> tuple[int, Picture]:
         """The newest picture; waits for one where the last was taken already.
@@ -87,6 +90,7 @@ class NewestPicture(Generic[Picture]):
             self._closing.set()
             self._changed.notify_all()
         self._thread.join()
+        atexit.unregister(self.close)
 
     def _run(self, device: Device[Picture] | None) -> None:
         pause = FIRST_PAUSE

@@ -80,6 +80,7 @@ class _Capture:
         self._due = time.monotonic()
         width = round(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = round(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        # It stays so: of a stream that changes its size on its way, OpenCV scales the pictures to the first.
         if (width, height) != (config.width, config.height):
             self.close()
             raise CameraError(

@@ -62,6 +62,7 @@ def examine() -> list[Finding]:
     checks: list[Callable[[], Finding]] = [_python, _siblings, _rclpy, _launch]
     findings = [check() for check in checks]
     findings += [_package(*row) for row in PACKAGES]
+    findings += [_camera_library(*row) for row in CAMERAS]
     findings += [_offscreen(), _shared_memory(), _isolation(), _compiler()]
     return findings
 
@@ -81,6 +82,23 @@ def _package(module: str, needed_for: str, remedy: str) -> Finding:
     if importlib.util.find_spec(module) is None:
         return Finding(module, "missing", f"needed for {needed_for}", remedy)
     return Finding(module, "ok", needed_for)
+
+
+CAMERAS = (
+    ("cv2", "USB cameras and network streams", "apt-get install libgl1 libglib2.0-0"),
+    ("pyrealsense2", "RealSense cameras", "apt-get install libusb-1.0-0"),
+)
+"""Module, what needs it, how to get the system's libraries for it."""
+
+
+def _camera_library(module: str, needed_for: str, libraries: str) -> Finding:
+    finding = _package(module, needed_for, "pip install 'robot-rl[cameras]'")
+    if finding.state == "ok":
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return Finding(module, "missing", f"does not load: {error}", libraries)
+    return finding
 
 
 def _python() -> Finding:

@@ -21,8 +21,8 @@ import pyrealsense2 as rs
 WIDTH, HEIGHT, RATE = 160, 120, 30
 SERIAL = "020122061407"
 FOCAL, CENTRE = 140.0, (78.0, 61.0)
-DEPTH = 500
-"""Of the first picture [mm]; each further one is 1 mm farther."""
+DEPTH = np.tile(np.arange(500, 500 + WIDTH, dtype=np.uint16), (HEIGHT, 1))
+"""Of every picture [mm]: playback does not pair depth and colour exactly, as a device does."""
 
 
 def scene(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
@@ -31,7 +31,7 @@ def scene(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     image[:] = np.linspace(60, 180, width, dtype=np.uint8)[:, None]
     image[:, :, 0] = number % 256
     corner = 2 * number % (height - 8)
-    image[corner : corner + 8, corner : corner + 8] = 230
+    image[corner : corner + 8, corner : corner + 8, 1:] = 230
     return image
 
 
@@ -61,10 +61,9 @@ def record_realsense(path: Path, pictures: int = 60) -> None:
     kept = []  # a frame only points at its array
     due = time.monotonic()
     for number in range(pictures):
-        depth = np.full((HEIGHT, WIDTH), DEPTH + number, np.uint16)
         image = scene(number)
-        kept += [depth, image]
-        stereo.on_video_frame(_frame(depth, 2, number, depth_profile))
+        kept.append(image)
+        stereo.on_video_frame(_frame(DEPTH, 2, number, depth_profile))
         colour.on_video_frame(_frame(image, 3, number, colour_profile))
         due += 1.0 / RATE
         time.sleep(max(0.0, due - time.monotonic()))

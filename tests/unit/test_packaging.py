@@ -22,7 +22,7 @@ from robot_rl.core.siblings import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-HEAVY = ("jax", "torch", "rclpy", "mujoco", "pybullet")
+HEAVY = ("jax", "torch", "rclpy", "mujoco", "pybullet", "cv2", "pyrealsense2")
 
 BLOCK = f"""
 import sys
