@@ -9,6 +9,7 @@ from pathlib import Path
 
 from policies.bundle import Bundle, save_bundle
 from robot_rl.cli.arguments import default_out, parse_with_task
+from robot_rl.cli.classifier_first import with_classifier
 from robot_rl.cli.report import TrainingProgress, print_json, print_summary
 from robot_rl.core.types import EpisodeResult, Mode
 from robot_rl.data.recorder import EpisodeRecorder
@@ -55,6 +56,7 @@ def run(
     from robot_rl.learn.train import train
 
     began = time.monotonic()
+    config, lessons = with_classifier(config, task, seed, out, quiet)
     directory = RunDirectory.create(out, config, task, seed)
     env, arm = config.simulate()
     learner = Learner(env.spec, config.learner, seed)
@@ -84,6 +86,6 @@ def run(
     plot_session(out / "curves.png", task, session)
     wall = time.monotonic() - began
     summary = summarise(task, session, int(metrics["updates"]), wall, wall - clocks.final_evaluation)
-    summary |= {"versions": versions(), "cpu_s": round(time.process_time(), 2)}
+    summary |= {"versions": versions(), "cpu_s": round(time.process_time(), 2)} | lessons
     directory.write_summary(summary)
     return summary

@@ -113,6 +113,10 @@ class RewardModel(Protocol):
         """Probability that each stage is reached, the last one being success."""
         ...
 
+    def end_episode(self, learn: bool) -> None:
+        """The episode is over; with `learn` a model that goes on learning does so from its frames."""
+        ...
+
 
 @runtime_checkable
 class Vision(Protocol):

@@ -14,6 +14,9 @@ from robot_rl.env.session import Evaluation, Session
 def summarise(task: str, session: Session, updates: int, wall_s: float, train_s: float) -> dict[str, Any]:
     """The figures of a finished session.
 
+    `rewarded_falsely` counts the practice episodes that ended with the reward of success where ground truth
+    says that there was none.
+
     Args:
         task: Name of the task.
         session: After its last episode.
@@ -40,6 +43,8 @@ def summarise(task: str, session: Session, updates: int, wall_s: float, train_s:
         "demonstration_length": _number(demonstration),
         "success_length": _number(final.mean_steps) if final is not None else None,
         "length_ratio": _number(final.mean_steps / demonstration) if final and demonstration else None,
+        "rewarded": sum(r.reward > 0.5 for r in record.practice),
+        "rewarded_falsely": sum(r.reward > 0.5 and not r.success for r in record.practice),
         "acting": "mean action" if session.config.deterministic_evaluation else "sampled action",
         "peak_force_n": _peak_forces(record.final_episodes),
         "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],

@@ -42,8 +42,12 @@ class LocalVision:
         self.intrinsics = dict(intrinsics or {})
         self._on_reset = on_reset
         self._on_close = on_close
+        self._practised = False
 
     def reset(self, episode: Episode) -> None:
+        if self.classifier is not None:
+            self.classifier.end_episode(self._practised)
+        self._practised = episode.mode is Mode.TRAIN
         self._on_reset(episode)
 
     def look(self, state: ArmState) -> Sight:

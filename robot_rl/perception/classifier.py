@@ -107,6 +107,9 @@ class RewardClassifier:
     def __call__(self, features: Mapping[str, CameraFeatures]) -> tuple[float, ...]:
         return tuple(self.probabilities(self.join(features)[None])[0].tolist())
 
+    def end_episode(self, learn: bool) -> None:
+        """It has learned all that it will."""
+
     def join(self, features: Mapping[str, CameraFeatures]) -> np.ndarray:
         """(D,) float16: the centre views side by side; `EncoderError` for those of another encoder."""
         for camera in self.cameras:

@@ -71,7 +71,8 @@ class FrameEncoder:
     def __init__(self, networks: Mapping[str, CameraNetwork], config: EncoderConfig, digest: str) -> None:
         self.networks = dict(networks)
         """Of each camera."""
-        self._config = config
+        self.config = config
+        """Crops, their shifts and seed."""
         self._digest = digest
 
     @property
@@ -102,7 +103,7 @@ class FrameEncoder:
             )
         # By itself, so that its bits do not depend on how many crops there are.
         centre = network(np.ascontiguousarray(image)[None])[0]
-        config = self._config
+        config = self.config
         crops = np.zeros((0, FEATURES), np.float16)
         if config.crops:
             shifts = draw_shifts(config, camera, frame.stamp)

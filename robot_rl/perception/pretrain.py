@@ -30,11 +30,11 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from robot_rl.core.errors import EncoderError
 from robot_rl.perception.dataset import DatasetConfig, Studio
-from robot_rl.perception.encoder import CameraNetwork, as_input, load_encoder, save_encoder
+from robot_rl.perception.encoder import CameraNetwork, as_input, load_encoder, save_encoder, shifted
 from robot_rl.perception.evaluate import evaluate
 from robot_rl.perception.labels import LABELS, NEAR
 from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
-from robot_rl.perception.settings import SHIPPED, EncoderConfig
+from robot_rl.perception.settings import IMAGE, SHIPPED, EncoderConfig
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class PretrainConfig:
     start: Path | None = None
     """An encoder to go on from; None starts with random weights."""
     result: Path | None = None
-    """JSON file for recipe and held-out errors; None writes none."""
+    """JSON file for recipe and held-out errors; None measures nothing."""
     rounds: int = 8
     """How often new pictures are drawn."""
     pictures: int = 20_000
@@ -75,8 +75,8 @@ class PretrainConfig:
     """What is drawn."""
 
 
-def pretrain(config: PretrainConfig) -> dict[str, Any]:
-    """Train, write the file, measure it; gives what goes into the result file."""
+def pretrain(config: PretrainConfig) -> None:
+    """Train, write the file after every round, measure the last."""
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     began = time.process_time()
@@ -90,16 +90,15 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
             logger.info("round %d, %s: loss %.4f, %.0f CPU-s", number, camera, loss, spent)
         networks = {c: t.finished(pictures.images[c]) for c, t in trainers.items()}
         save_encoder(config.out, networks, _provenance(config, time.process_time() - began))
-    report = {
-        "recipe": _provenance(config, time.process_time() - began),
-        "encoder": EncoderConfig(file=str(config.out)).digest,
-        "errors": evaluate(config.out, config.test_pictures, config.seed, studio),
-    }
-    studio.close()
     if config.result is not None:
+        report = {
+            "recipe": _provenance(config, time.process_time() - began),
+            "encoder": EncoderConfig(file=str(config.out)).digest,
+            "errors": evaluate(config.out, config.test_pictures, config.seed, studio),
+        }
         config.result.parent.mkdir(parents=True, exist_ok=True)
         config.result.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    studio.close()
 
 
 class Trainer:
@@ -119,19 +118,19 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, config.learning_rate, steps, pct_start=0.02, cycle_momentum=False
         )
-        self._random = torch.Generator().manual_seed(config.seed)
+        self._augment = Augmenter(config)
+        self._rng = np.random.default_rng((config.seed, 2))
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Go `epochs` times through these pictures; gives the mean loss of the last pass."""
         config, total, steps = self._config, 0.0, len(images) // self._config.batch
-        source, targets = torch.from_numpy(images), torch.from_numpy(labels)
         for _ in range(config.epochs):
-            order, total = torch.randperm(len(images), generator=self._random), 0.0
-            for rows in order[: steps * config.batch].view(steps, -1):
-                pictures = augmented(source[rows], config, self._random)
+            order, total = self._rng.permutation(len(images)), 0.0
+            for rows in order[: steps * config.batch].reshape(steps, -1):
+                pictures = self._augment(images[rows])
                 with torch.autocast("cpu", torch.bfloat16):
                     _, predicted = self.network(pictures)
-                loss = loss_of(predicted, targets[rows], NEAR[self.camera])
+                loss = loss_of(predicted, torch.from_numpy(labels[rows]), NEAR[self.camera])
                 self._optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -165,21 +164,28 @@ def loss_of(predicted: Tensor, labels: Tensor, near: int) -> Tensor:
     return (far * known).mean() + (close * known[:, :near]).mean() / 0.05
 
 
-def augmented(pictures: Tensor, config: PretrainConfig, generator: torch.Generator) -> Tensor:
-    """(n, 3, h, w) of (n, h, w, 3) uint8: half of them shifted, with other brightness, colours, and noise."""
-    count, height, width, _ = pictures.shape
-    side = 2 * config.shift + 1
-    padded = F.pad(pictures.permute(0, 3, 1, 2).float(), (config.shift,) * 4, mode="replicate") / 255.0
-    shifts = torch.randint(0, side, (count, 2), generator=generator)
-    shifts[torch.rand(count, generator=generator) < 0.5] = config.shift
-    moved = torch.stack(
-        [p[:, r : r + height, c : c + width] for p, (r, c) in zip(padded, shifts.tolist(), strict=True)]
-    )
-    bright = torch.randn(count, 1, 1, 1, generator=generator)
-    colour = torch.randn(count, 3, 1, 1, generator=generator)
-    moved *= torch.exp(config.gain * (bright + 0.5 * colour))
-    moved += config.noise * torch.randn(moved.shape, generator=generator)
-    return moved.clamp_(0.0, 1.0).contiguous(memory_format=torch.channels_last)
+class Augmenter:
+    """Shifts half of the pictures of a batch, and changes brightness, colours and every pixel of all."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self._config = config
+        self._rng = np.random.default_rng((config.seed, 1))
+        # Drawn once, and used from another place on each time: normal numbers are dear.
+        size = (config.batch + 1) * IMAGE * IMAGE * 3
+        self._noise = torch.from_numpy(self._rng.normal(0.0, config.noise, size).astype(np.float32))
+
+    def __call__(self, pictures: np.ndarray) -> Tensor:
+        """(n, 3, h, w) float32 of (n, h, w, 3) uint8 pictures, which are changed."""
+        config, rng, count = self._config, self._rng, len(pictures)
+        shifts = rng.integers(-config.shift, config.shift + 1, (count, 2))
+        for i in np.flatnonzero(rng.random(count) < 0.5):
+            pictures[i] = shifted(pictures[i], shifts[i : i + 1], config.shift)[0]
+        gains = rng.standard_normal((count, 1, 1, 1)) + 0.5 * rng.standard_normal((count, 1, 1, 3))
+        factors = torch.from_numpy((np.exp(config.gain * gains) / 255.0).astype(np.float32))
+        bright = torch.from_numpy(pictures).float().mul_(factors)
+        start = int(rng.integers(IMAGE * IMAGE * 3))
+        bright += self._noise[start : start + bright.numel()].view(bright.shape)
+        return bright.clamp_(0.0, 1.0).permute(0, 3, 1, 2)
 
 
 def _first_network(camera: str, config: PretrainConfig) -> KeypointNetwork:

@@ -176,6 +176,10 @@ class ClassifierTraining:
         _check({"delay": -1 <= self.delay <= self.max_delay}, "-1 or in [0, max_delay]", self)
 
 
+VICE_THRESHOLD = 0.5
+"""Where frames of the person's success and of a perfect policy meet."""
+
+
 @dataclass(frozen=True)
 class ViceConfig:
     """How a classifier goes on learning against the policy's frames; the loss's values are SERL's."""
@@ -196,7 +200,7 @@ class ViceConfig:
     """Weight of the penalty on the slope of the logit."""
     capacity: int = 20_000
     """Newest frames of the policy that are kept."""
-    threshold: float = 0.5
+    threshold: float = VICE_THRESHOLD
     """Probability from which a frame counts as success."""
     seed: int = 0
     """Seeds the batches."""
@@ -217,10 +221,11 @@ def _check(fits: dict[str, bool], valid: str, config: object) -> None:
 
 
 def classifier_thresholds(directory: Path) -> tuple[float, ...]:
-    """The calibrated thresholds of the classifier in `directory`, one a stage."""
+    """The calibrated threshold of the classifier in `directory`, once for each of its stages."""
     path = directory / "classifier.json"
     try:
-        return tuple(float(t) for t in json.loads(path.read_text())["thresholds"])
+        facts = json.loads(path.read_text())
+        return (float(facts["threshold"]),) * int(facts["stages"])
     except FileNotFoundError:
         raise ClassifierError(f"{directory} holds no reward classifier: {path.name} is missing") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -100,7 +100,7 @@ class Vice:
         self._episode.append(joined)
         return tuple(self.classifier.probabilities(joined[None])[0].tolist())
 
-    def end_episode(self, learn: bool = True) -> None:
+    def end_episode(self, learn: bool) -> None:
         """The episode is over: learn from the frames that were judged since the last call.
 
         Args:

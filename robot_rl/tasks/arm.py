@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from policies.scripted_person import PersonConfig, ScriptedPerson, Show, Skill, View
 from robot_rl.core.errors import ConfigError
-from robot_rl.core.protocols import Encoder, GroundTruth, Robot, Teleop, Tracker, Vision
+from robot_rl.core.protocols import Encoder, GroundTruth, RewardModel, Robot, Teleop, Tracker, Vision
 from robot_rl.core.spec import EnvSpec
 from robot_rl.env.cartesian_action import ActionConfig, CartesianAction
 from robot_rl.env.robot_env import RobotEnv
@@ -22,7 +22,12 @@ from robot_rl.env.stages import StageCounter
 from robot_rl.env.task import Task
 from robot_rl.env.vision import LocalVision, NoTracker
 from robot_rl.learn.settings import LearnerConfig
-from robot_rl.perception.settings import ClassifierConfig, EncoderConfig, classifier_thresholds
+from robot_rl.perception.settings import (
+    VICE_THRESHOLD,
+    ClassifierConfig,
+    EncoderConfig,
+    classifier_thresholds,
+)
 from robot_rl.tasks.pixels import PixelTask
 from robot_rl.tasks.proprioception import Proprioception
 from robot_rl.tasks.scene_cameras import SceneCameras
@@ -122,7 +127,7 @@ class ArmTaskConfig(ABC):
                 "reward classifier: classifier.directory is not set; make one with robot-rl train-classifier"
             )
         calibrated = classifier_thresholds(Path(self.classifier.directory))
-        given = self.classifier.threshold
+        given = self.classifier.threshold or (VICE_THRESHOLD if self.classifier.vice else 0.0)
         return tuple(given for _ in calibrated) if given else calibrated
 
     @abstractmethod
@@ -172,11 +177,7 @@ class ArmTaskConfig(ABC):
         """Cameras on a simulated arm with encoder and classifier, all in this process."""
         cameras = self.make_cameras()
         encoder = self.make_encoder()
-        classifier = None
-        if self.reward == "classifier":
-            from robot_rl.perception.classifier import RewardClassifier
-
-            classifier = RewardClassifier.load(Path(self.classifier.directory), encoder.digest)
+        classifier = self.make_classifier(encoder.digest)
         return LocalVision(
             lambda state: cameras.pictures(state, arm.truth()),
             encoder,
@@ -192,6 +193,19 @@ class ArmTaskConfig(ABC):
 
         cameras = TableCameras(self.arm, names=self.cameras)
         return SceneCameras(cameras, self.arm.scene, self.look, self.distractors)
+
+    def make_classifier(self, encoder: str) -> RewardModel | None:
+        """The reward classifier, None where none rewards; `encoder` is the digest that it must be made for."""
+        if self.reward != "classifier":
+            return None
+        from robot_rl.perception.classifier import RewardClassifier
+
+        classifier = RewardClassifier.load(Path(self.classifier.directory), encoder)
+        if not self.classifier.vice:
+            return classifier
+        from robot_rl.perception.vice import Vice
+
+        return Vice(classifier)
 
     def make_encoder(self) -> Encoder:
         """The encoder of the cameras' pictures."""
