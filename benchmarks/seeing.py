@@ -1,9 +1,9 @@
 """Learning from pixels with a learned reward: success, changed looks, crops, encoders, the classifier itself.
 
-Every variant trains in one process as `robot-rl train TASK --obs pixels --reward classifier` does: labels from
-the scripted person's late and sometimes wrong keys, a classifier trained on them, 5 demonstrations, practice
-with corrections, and 100 fresh episodes with nobody helping, once more with a changed look and two things on
-the table that mean nothing. The classifier is then judged on fresh shows, half of them failures. A finished
+Every variant trains in one process as `robot-rl train TASK --obs pixels --reward classifier` does: labels
+from the scripted person's late and sometimes wrong keys, a classifier trained on them, 5 demonstrations,
+practice with corrections, and 100 fresh episodes with nobody helping, once more with a changed look and two
+things on the table that mean nothing. The classifier is then judged on fresh shows, half of them failures. A finished
 seed is kept in benchmarks/results/seeing/ and not run again (`--fresh` does).
 """
 
@@ -47,8 +47,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "pick, random encoder": (PICK, FIXED | {"encoder.kind": "random"}),
     "pick, reward by pose": (PICK, FIXED | {"reward": "pose"}),
 }
-"""Task and changes. There are 81 different shifts of up to 4 pixels either way: with all of them stored, a draw
-from the cache is a fresh crop that is encoded again."""
+"""Task and changes. There are 81 different shifts of up to 4 pixels either way: with all of them stored, a
+draw from the cache is a fresh crop that is encoded again."""
 LOOK, DISTRACTORS = 0.3, 2
 FAILURES, SHOWS = 50, 40
 """Episodes for the classifier's test: deliberate failures, and shows of both kinds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from robot_rl.core.protocols import Encoder, RewardModel
-from robot_rl.core.types import ArmState, Episode, Intrinsics, Sight, StampedImage, StampedPose
+from robot_rl.core.types import ArmState, Episode, Intrinsics, Mode, Sight, StampedImage, StampedPose
 
 Pictures = Callable[[ArmState], Mapping[str, StampedImage]]
 """Gives the newest picture of each camera at the tick of a state."""

@@ -195,7 +195,7 @@ class ArmTaskConfig(ABC):
         return SceneCameras(cameras, self.arm.scene, self.look, self.distractors)
 
     def make_classifier(self, encoder: str) -> RewardModel | None:
-        """The reward classifier, None where none rewards; `encoder` is the digest that it must be made for."""
+        """The reward classifier for the encoder with this digest; None where no classifier rewards."""
         if self.reward != "classifier":
             return None
         from robot_rl.perception.classifier import RewardClassifier
