@@ -49,8 +49,6 @@ class NewestPicture(Generic[Picture]):
 
     def __init__(self, camera: str, open_device: Callable[[], Device[Picture]], timeout: float) -> None:
         self.camera = camera
-        self.lost = 0
-        """How often the device was lost."""
         self._open = open_device
         self._timeout = timeout
         self._newest: tuple[int, Picture] | None = None
@@ -103,7 +101,6 @@ class NewestPicture(Generic[Picture]):
                 if device is not None:
                     device.close()
                     device = None
-                    self.lost += 1
                 self._trouble = str(error)
                 self._closing.wait(pause)
                 pause = min(2.0 * pause, LONGEST_PAUSE)

@@ -56,7 +56,10 @@ class RealSenseCamera:
         self._newest = NewestPicture(name, self._open, config.timeout)
 
     def _open(self) -> _Pipeline:
-        pipeline = _Pipeline(self.config, self._clock, self._context_factory())
+        try:
+            pipeline = _Pipeline(self.config, self._clock, self._context_factory())
+        except RuntimeError as error:  # whatever the SDK says of a device that is pulled out just now
+            raise CameraError(f"RealSense {self.config.device} cannot be opened: {error}") from None
         self._intrinsics = output_intrinsics(self.config, pipeline.intrinsics)
         return pipeline
 
@@ -114,11 +117,11 @@ class _Pipeline:
             ) from None
         try:
             _set_exposure(profile.get_device(), config.exposure, self.device)
-        except CameraError:
+            colour = profile.get_stream(rs.stream.color).as_video_stream_profile()
+            self.intrinsics = plumb_bob(colour.get_intrinsics())
+        except (CameraError, RuntimeError):
             self.close()
             raise
-        colour = profile.get_stream(rs.stream.color).as_video_stream_profile()
-        self.intrinsics = plumb_bob(colour.get_intrinsics())
 
     def grab(self) -> tuple[int, rs.composite_frame]:
         while True:
@@ -141,7 +144,8 @@ class _Pipeline:
 
 def _find(context: rs.context, serial: str) -> rs.device:
     """The device with this serial number, or the only one."""
-    devices = {d.get_info(rs.camera_info.serial_number): d for d in context.query_devices()}
+    number = rs.camera_info.serial_number  # which a device in recovery mode lacks
+    devices = {d.get_info(number): d for d in context.query_devices() if d.supports(number)}
     if serial in devices:
         return devices[serial]
     connected = ", ".join(sorted(devices)) or "none"

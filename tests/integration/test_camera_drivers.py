@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from drivers.cameras.opening import open_camera
 from drivers.cameras.realsense import RealSenseCamera
 from drivers.cameras.settings import CameraConfig
 from drivers.cameras.uvc import UvcCamera
-from robot_rl.core.errors import CameraError
+from robot_rl.core.errors import CameraError, MissingDependencyError
 from robot_rl.core.protocols import Camera
 from robot_rl.core.types import StampedImage
 from tests.conformance.camera_sources import (
@@ -170,6 +171,16 @@ class TestRealSense:
         result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         assert result.stdout.strip() == str((HEIGHT, WIDTH, 3))
+
+
+@pytest.mark.parametrize(("driver", "module"), [("realsense", "pyrealsense2"), ("uvc", "cv2")])
+def test_a_library_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, driver: Literal["realsense", "uvc"], module: str
+) -> None:
+    monkeypatch.delitem(sys.modules, f"drivers.cameras.{driver}")
+    monkeypatch.setitem(sys.modules, module, None)  # makes its import fail
+    with pytest.raises(MissingDependencyError, match=r"camera 'wrist' needs it.*robot-rl\[cameras\]"):
+        open_camera(CameraConfig(driver=driver, device="0"), "wrist")
 
 
 class TestUvc:
