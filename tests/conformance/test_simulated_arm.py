@@ -9,7 +9,7 @@ import pytest
 
 from robot_rl.core.protocols import Clock, GroundTruth, Plant
 from robot_rl.core.types import Episode, Mode
-from sim.arm.settings import ArmSimConfig, SceneConfig
+from sim.arm.settings import ArmSimConfig, SceneConfig, peg_arm
 from sim.arm.simulated_arm import Backend, SimulatedArm, make_plant
 from tests.conformance.plant import PlantSuite
 from tests.conformance.robot import RobotSuite
@@ -56,6 +56,24 @@ class TestMujocoArmResetByTrajectory(_Arm, RobotSuite):
 
 
 class TestPybulletArm(_Arm, RobotSuite):
+    backend = "pybullet"
+
+
+class _PegArm:
+    backend: Backend = "mujoco"
+
+    @pytest.fixture
+    def robot(self) -> Iterator[SimulatedArm]:
+        arm = SimulatedArm(peg_arm(), self.backend)
+        yield arm
+        arm.close()
+
+
+class TestMujocoPegArm(_PegArm, RobotSuite):
+    pass
+
+
+class TestPybulletPegArm(_PegArm, RobotSuite):
     backend = "pybullet"
 
 
