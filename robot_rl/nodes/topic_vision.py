@@ -33,6 +33,9 @@ from robot_rl.nodes.qos import STREAM
 from robot_rl.nodes.topic_robot import TopicRobot
 from robot_rl.tasks.arm import ArmTaskConfig
 
+RESET_TIMEOUT = 2.0
+"""On the real clock, longest time from a reset to pictures of the scene after it [s]."""
+
 
 class TopicVision:
     """The `Vision` behind the topics.
@@ -84,7 +87,7 @@ class TopicVision:
             return
         try:
             robot.spinner.wait(
-                lambda: self._all_since(robot.stamp), partial(self._missing, robot.stamp), robot.timeout
+                lambda: self._all_since(robot.stamp), partial(self._missing, robot.stamp), RESET_TIMEOUT
             )
         except LockstepStalledError as error:
             raise StaleStateError(f"{error}: no command is sent, and the arm holds") from None

@@ -33,6 +33,9 @@ REACH: Mapping[str, Any] = {
 }
 """Settings that make franka_reach a matter of seconds."""
 
+PIXELS = "franka_pick_cube:pixels"
+"""The task that the tests see through cameras."""
+
 PATIENCE = 60.0
 """Longest time that a test waits for something [s]."""
 
@@ -41,6 +44,14 @@ def reach(**changes: Any) -> ArmTaskConfig:
     """Settings of franka_reach for tests; dots in names are written as two underscores."""
     dotted = {name.replace("__", "."): value for name, value in changes.items()}
     return replace(tasks.load("franka_reach"), {**REACH, **dotted})
+
+
+def pixels(**changes: Any) -> ArmTaskConfig:
+    """Settings of franka_pick_cube:pixels for tests, with an encoder that needs no file."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    few = {"encoder.kind": "random", "goal.time_limit": 4.0, "learner.demonstrations": 1}
+    few |= {"session.max_steps": 50, "session.evaluation_episodes": 0, "session.final_episodes": 0}
+    return replace(tasks.load(PIXELS), {**few, **dotted})
 
 
 class Graph:
