@@ -19,6 +19,8 @@ COMMANDS = {
     "eval": ("evaluate", "evaluate a policy bundle, nobody helping"),
     "up": ("up", "start the ROS 2 graph of a task"),
     "record": ("record", "record demonstrations of the scripted person"),
+    "label": ("label", "see and correct the labels of a run, for a reward classifier"),
+    "train-classifier": ("train_classifier", "train a reward classifier from the labels of a run"),
     "bench": ("bench", "run a benchmark of the source tree"),
     "doctor": ("doctor", "say what is missing on this machine and how to get it"),
 }
@@ -58,5 +60,6 @@ def usage() -> str:
         "usage: robot-rl COMMAND [options]      (robot-rl COMMAND --help says more)",
         "",
     ]
-    lines += [f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    lines += [f"  {name:<{width}} {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(lines)

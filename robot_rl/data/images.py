@@ -45,3 +45,13 @@ def images(path: Path, cameras: Collection[str]) -> Iterator[tuple[str, StampedI
                     yield camera, picture(deserialize(message.data, message.msgtype))
                 except LogError as error:
                     raise LogError(f"{path}: {message.topic} at {message.stamp} ns: {error}") from None
+
+
+def logged_cameras(path: Path) -> tuple[str, ...]:
+    """The cameras whose pictures an episode log holds, in the order of their first picture."""
+    names = dict.fromkeys(
+        message.topic.rsplit("/", 2)[-2]
+        for message in read_raw(path, tolerant=True)
+        if message.msgtype == IMAGE and message.topic.endswith("/image_raw")
+    )
+    return tuple(names)

@@ -87,6 +87,12 @@ class Tick(NamedTuple):
     images: dict[str, StampedImage]
 
 
+def logs_folder(run: Path) -> Path:
+    """Where the label episodes of a run are: its folder `labels` where there is one, else `run` itself."""
+    folder = run / "labels"
+    return folder if folder.is_dir() else run
+
+
 def label_logs(logs: Path) -> list[EpisodeInfo]:
     """The episodes below `logs` that were recorded for labels or corrected by hand, in order.
 
@@ -94,7 +100,7 @@ def label_logs(logs: Path) -> list[EpisodeInfo]:
     """
     by_hand = {correction.episode for correction in read_corrections(logs)}
     newest: dict[int, EpisodeInfo] = {}
-    for info in episodes(logs):
+    for info in episodes(logs_folder(logs)):
         if info.episode.mode is not Mode.LABEL and info.episode.index not in by_hand:
             continue
         known = newest.get(info.episode.index)
@@ -171,7 +177,7 @@ def side_by_side(features: Mapping[str, CameraFeatures], cameras: Sequence[str])
 
 def corrections_file(logs: Path) -> Path:
     """Where the corrections of the logs below `logs` are kept."""
-    folder = logs.parent if logs.is_file() else logs
+    folder = logs.parent if logs.is_file() else logs_folder(logs)
     return (folder / "episodes" if (folder / "episodes").is_dir() else folder) / _FILE
 
 

@@ -1,0 +1,97 @@
+"""`robot-rl train-classifier RUN --out DIR`: a reward classifier from the label episodes of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+import yaml
+
+from robot_rl.cli.arguments import parse
+from robot_rl.cli.report import percent, print_json, print_table
+from robot_rl.core.config import from_dict, ros_parameters
+from robot_rl.core.errors import ConfigError
+from robot_rl.perception.settings import ClassifierTraining, EncoderConfig
+
+
+@dataclass(frozen=True)
+class TrainClassifierOptions:
+    """Options of `robot-rl train-classifier`."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory, or a folder of episode logs."""
+    out: Path = Path("classifier")
+    """Directory to write the classifier and its report into."""
+    stages: int = 0
+    """Stages of the task, the last one being success; 0: the highest that is labelled."""
+    cameras: tuple[str, ...] = ("wrist", "side")
+    """Cameras whose features it judges."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Encoder of the features; by default the one in the run's config.yaml."""
+    training: ClassifierTraining = field(default_factory=ClassifierTraining)
+    """How to train."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    options = parse(
+        TrainClassifierOptions,
+        _with_the_encoder_of_the_run(argv),
+        "train-classifier",
+        "Train a reward classifier from the label episodes of a run.",
+    )
+    from robot_rl.perception.classifier_training import train_classifier  # PyTorch takes seconds to load
+    from robot_rl.perception.encoder import load_encoder
+
+    training = options.training
+    if options.stages:
+        training = dataclasses.replace(training, stages=options.stages)
+    encoder = load_encoder(
+        dataclasses.replace(options.encoder, crops=training.crops), cameras=options.cameras
+    )
+    classifier, report = train_classifier(options.run, encoder, training)
+    classifier.save(options.out)
+    report.save(options.out)
+    if options.json:
+        print_json({"out": str(options.out)} | report.to_json())
+        return 0
+    successes = sum(e.success for e in report.episodes)
+    failures = len(report.episodes) - successes
+    rows = [
+        ("keys late by", f"{report.delay.delay} frames"),
+        ("threshold", f"{classifier.threshold}, held {classifier.facts.hold_ticks} ticks"),
+        ("successes rewarded", f"{report.detected} of {successes} episodes"),
+        ("rewarded without success", f"{report.wrongly_rewarded} of {successes + failures} episodes"),
+        ("calibration error", f"{report.calibration_error:.3f}"),
+        ("suspicious labels", f"{len(report.suspicious)} frames"),
+        ("training time", f"{report.train_cpu_s:.1f} CPU-s"),
+    ]
+    for stage, accuracy in enumerate(report.accuracy_away, start=1):
+        text = f"{percent(accuracy.balanced)} of {accuracy.positives} + {accuracy.negatives} frames"
+        rows.insert(stage, (f"balanced accuracy, stage {stage}", text))
+    print_table("reward classifier, on episodes held out", rows)
+    print(f"classifier {options.out}")
+    print(f"report     {options.out / 'report.md'}")
+    return 0
+
+
+def _with_the_encoder_of_the_run(argv: list[str]) -> list[str]:
+    """The arguments, after those that set the encoder as the run's configuration does."""
+    run = next((word for word in argv if not word.startswith("-")), None)
+    path = Path(run or "") / "config.yaml"
+    if run is None or not path.is_file():
+        return argv
+    try:
+        data = ros_parameters(yaml.safe_load(path.read_text()) or {})
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(data.get("encoder"), dict):
+        return argv
+    config = from_dict(EncoderConfig, data["encoder"])
+    settings = ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config))
+    return [*argv[:1], *(f"--encoder.{name}={value}" for name, value in settings), *argv[1:]]
