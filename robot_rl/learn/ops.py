@@ -59,7 +59,7 @@ def _dense_backward(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, weight = saved
     if gradient.shape[-1] < x.shape[-1]:  # transpose the narrower one
-        by_weight = (_transposed(gradient) @ x).swapaxes(-1, -2)
+        by_weight = _transposed(jax.lax.optimization_barrier(_transposed(gradient) @ x))
     else:
         by_weight = _transposed(x) @ gradient
     return gradient @ _transposed(weight), by_weight, _column_sums(gradient)
