@@ -101,8 +101,9 @@ class FrameEncoder:
                 f"{camera}: the encoder takes ({IMAGE}, {IMAGE}, 3) uint8 pictures, not {image.shape} "
                 f"{image.dtype}; set the camera's crop and size"
             )
-        # By itself, so that its bits do not depend on how many crops there are.
-        centre = network(np.ascontiguousarray(image)[None])[0]
+        # By itself, so that its bits do not depend on how many crops there are; a copy, since PyTorch takes
+        # no read-only arrays, as those out of messages are.
+        centre = network(np.array(image)[None])[0]
         config = self.config
         crops = np.zeros((0, FEATURES), np.float16)
         if config.crops:
@@ -158,7 +159,7 @@ def load_encoder(
 
 
 def save_encoder(path: Path, networks: Mapping[str, CameraNetwork], provenance: Mapping[str, Any]) -> None:
-    """Write keypoint networks as a file for `load_encoder`.
+    """Write networks, all of one kind, as a file for `load_encoder`; a backbone of ResNets is shared.
 
     Args:
         path: A safetensors file.
@@ -166,12 +167,18 @@ def save_encoder(path: Path, networks: Mapping[str, CameraNetwork], provenance: 
         provenance: How they were trained, for the reader; goes into the file as JSON.
     """
     tensors: dict[str, Tensor] = {}
+    network, pooling = "keypoints", ""
     for camera, part in networks.items():
         arrays = part.network.state_dict() | {"mean": part.mean, "deviation": part.deviation}
-        tensors |= {f"{camera}.{name}": value.contiguous() for name, value in arrays.items()}
+        owners = dict.fromkeys(arrays, camera)
+        if isinstance(part.network, ResNetEncoder):
+            network, pooling = "resnet10", part.network.pooling
+            owners |= {name: _SHARED for name in arrays if name.startswith("backbone.")}
+        tensors |= {f"{owners[name]}.{name}": value.contiguous().clone() for name, value in arrays.items()}
     metadata = {
         "format": FORMAT,
-        "network": "keypoints",
+        "network": network,
+        "pooling": pooling,
         "features": str(FEATURES),
         "image": str(IMAGE),
         "labels": json.dumps({camera: part.labels for camera, part in networks.items()}),
@@ -189,16 +196,17 @@ def _read(path: Path, config: EncoderConfig, cameras: tuple[str, ...]) -> dict[s
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
         raise EncoderError(f"{path} is damaged, or no safetensors file: {error}") from None
-    wanted = "resnet10" if config.kind == "resnet10" else "keypoints"
+    resnet = config.kind == "resnet10"
     for key, value in (
         ("format", FORMAT),
-        ("network", wanted),
+        ("network", "resnet10" if resnet else "keypoints"),
+        ("pooling", config.pooling if resnet else ""),
         ("features", str(FEATURES)),
         ("image", str(IMAGE)),
     ):
-        if metadata.get(key) != value:
+        if metadata.get(key, "") != value:
             raise EncoderError(
-                f"{path} is no encoder for kind {config.kind!r}: its {key} is {metadata.get(key)!r}, "
+                f"{path} is no encoder for kind {config.kind!r}: its {key} is {metadata.get(key, '')!r}, "
                 f"expected {value!r}"
             )
     owners = sorted({name.split(".", 1)[0] for name in tensors} - {_SHARED})

@@ -123,7 +123,7 @@ class ResNetEncoder(nn.Module):
     def __init__(self, backbone: ResNet10, pooling: Pooling) -> None:
         super().__init__()
         channels = RESNET_STAGES[-1]
-        self.backbone = backbone
+        self.backbone, self.pooling = backbone, pooling
         if pooling == "spatial":
             self.pool: nn.Module = SpatialEmbeddings(channels, IMAGE // 32)
         else:
