@@ -200,7 +200,7 @@ def _suspicious(
                 pressed = {0, 1} <= set(around.tolist())
                 by_hand = bool((episode.corrected[first:end] != UNTOUCHED).any())
                 for frame in range(first, end):
-                    left_out = wanted[place][frame, stage] == UNLABELLED or (pressed and not by_hand)
+                    left_out = bool(wanted[place][frame, stage] == UNLABELLED) or (pressed and not by_hand)
                     cases.append(_case(episode, place, frame, stage, target, probability, left_out))
     return cases
 

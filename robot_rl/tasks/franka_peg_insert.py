@@ -12,7 +12,7 @@ from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.peg_insert import PegInsert, PegInsertConfig
 from robot_rl.tasks.proprioception import Proprioception
-from sim.arm.settings import ArmSimConfig, peg_scene
+from sim.arm.settings import ArmSimConfig, peg_arm
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class FrankaPegInsert(ArmTaskConfig):
 
     action: ActionConfig = field(
         default_factory=lambda: ActionConfig(
-            gripper=False, linear_scale=0.01, angular_scale=0.1, linear_leash=0.02, angular_leash=0.2
+            gripper=False, linear_scale=0.006, angular_scale=0.06, linear_leash=0.006, angular_leash=0.06
         )
     )
-    """Mapping from actions to motion; slower than in the air, and the peg is held throughout."""
-    arm: ArmSimConfig = field(default_factory=lambda: ArmSimConfig(scene=peg_scene()))
+    """Mapping from actions to motion. The short leash bounds the force with which the target pulls on a peg
+    that is stuck, and with it the speed at which it then drops to the table."""
+    arm: ArmSimConfig = field(default_factory=peg_arm)
     """The simulated arm, its control law and its safety limits."""
     person: PersonConfig = field(
         default_factory=lambda: PersonConfig(linear_speed=0.06, angular_speed=0.4, tremor=0.006)
