@@ -47,6 +47,7 @@ class Distractor:
     yaw: float
     """Turn about the vertical [rad]."""
     colour: Colour
+    """Of its surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,21 @@ class Look:
     """Everything about a picture that is not geometry of the task. The defaults are the default look."""
 
     cube: Colour = (0.85, 0.20, 0.15)
+    """Of the cube to be moved."""
     peg: Colour = (0.95, 0.75, 0.15)
+    """Of the peg between the fingers."""
     board: Colour = (0.20, 0.35, 0.65)
+    """Of the board with the hole."""
     hole: Colour = (0.06, 0.06, 0.08)
     """Bottom of the hole, where little light comes."""
     table: Colour = (0.62, 0.52, 0.42)
+    """Of the table's top."""
     arm: Colour = (0.88, 0.89, 0.90)
+    """Of the links."""
     hand: Colour = (0.75, 0.77, 0.80)
+    """Of the palm."""
     fingers: Colour = (0.25, 0.26, 0.28)
+    """Of both fingers."""
     background: Colour = (0.22, 0.23, 0.25)
     """The floor below the table, which fills the rest of the picture."""
     light_direction: tuple[float, float, float] = (-0.3, 0.4, -1.0)
@@ -85,7 +93,9 @@ class Look:
     exposure: float = 1.0
     """Factor on all brightness; what exceeds white is clipped."""
     wrist: Mount = Mount()
+    """Of the wrist camera."""
     side: Mount = Mount()
+    """Of the side camera."""
     distractors: tuple[Distractor, ...] = ()
     """At most `MAX_DISTRACTORS`."""
 

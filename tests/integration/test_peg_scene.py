@@ -126,7 +126,8 @@ def test_a_peg_beside_the_hole_stops_on_the_board(
 def test_the_walls_hold_the_peg(arm: SimulatedArm) -> None:
     arm.reset(Episode(0, 1, Mode.EVAL))
     push(arm, to=0.02)
-    inside = arm.state().tcp
+    state = arm.state()
+    inside = state.tcp
     for _ in range(10):
         goal = Pose(inside.position + np.array([0.02, 0.0, 0.0]), inside.quaternion)
         state = arm.step(ArmCommand(arm.clock.now(), goal, close_gripper=True))
