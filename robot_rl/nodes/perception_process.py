@@ -14,29 +14,38 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import UInt8MultiArray
+from std_msgs.msg import String, UInt8MultiArray
 
 from drivers.cameras.guard import FrameGuard
 from robot_rl import tasks
-from robot_rl.core.errors import CameraError, ConfigError
+from robot_rl.core.clock import nanoseconds
+from robot_rl.core.errors import CameraError, CodecError, ConfigError
 from robot_rl.core.protocols import Encoder, RewardModel
-from robot_rl.core.types import CameraFeatures, StampedImage
+from robot_rl.core.types import CameraFeatures, Mode, StampedImage
 from robot_rl.data.codec import encode_features
 from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.nodes.camera_topics import features_topic, image_topic, is_encoded, is_judged
-from robot_rl.nodes.convert import bytes_message, image_from, nanoseconds_of, probability_message
+from robot_rl.nodes.convert import (
+    bytes_message,
+    image_from,
+    json_from,
+    nanoseconds_of,
+    probability_message,
+)
 from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
 from robot_rl.nodes.fault_log import FaultLog
+from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import NEWEST, STREAM
 from robot_rl.perception.settings import IMAGE
-from robot_rl.tasks.arm import ArmTaskConfig
+
+TICKS_KEPT = nanoseconds(2.0)
+"""Ticks older than the newest one by this are forgotten [ns]."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +117,13 @@ class Frames:
 
 
 class Judge:
-    """The reward classifier's work: the features of all cameras together, once."""
+    """The reward classifier's work: it judges the features of all cameras, and may learn after an episode."""
 
     def __init__(self, node: Node, classifier: RewardModel, cameras: tuple[str, ...], lockstep: bool) -> None:
         """Serve a classifier.
 
         Args:
-            node: Publishes.
+            node: Publishes, and listens to the ticks, which say when an episode is over.
             classifier: Judges.
             cameras: Whose features it takes.
             lockstep: Wait until the features of one stamp are there, instead of new ones of each camera.
@@ -125,26 +134,54 @@ class Judge:
         self._publisher = node.create_publisher(JointState, SUCCESS_PROBABILITY_TOPIC, STREAM)
         self._message: JointState | None = None
         self._judged = (-1,) * len(cameras)
+        self._ticks: dict[int, Tick] = {}
+        self._problem: CodecError | None = None
+        self._request = ""
+        self._practised = False
+        self.waits = False
+        """All pictures are there, but not the tick that they belong to."""
+        node.create_subscription(String, "sync/tick", self._on_tick, STREAM)
+
+    def _on_tick(self, message: String) -> None:
+        try:
+            tick = json_from(Tick, message)
+        except CodecError as error:
+            self._problem = error
+            return
+        self._ticks = {k: t for k, t in self._ticks.items() if k > tick.stamp - TICKS_KEPT} | {
+            tick.stamp: tick
+        }
 
     def judge(self, features: Mapping[str, CameraFeatures]) -> None:
-        """Publish how likely success is. The stamp is that of the oldest picture it is judged from."""
+        """Publish how likely success is. The stamp is that of the oldest picture it is judged from.
+
+        Nothing happens while a picture is still missing, or the tick that says whose episode it shows.
+        """
+        self.waits = False
+        if self._problem is not None:
+            raise self._problem
         if any(camera not in features for camera in self._cameras):
             return
         stamps = tuple(features[camera].stamp for camera in self._cameras)
         if stamps != self._judged or self._message is None:
             renewed = all(new != old for new, old in zip(stamps, self._judged, strict=True))
-            if not (len(set(stamps)) == 1 if self._lockstep else renewed):
+            complete = len(set(stamps)) == 1 if self._lockstep else renewed
+            tick = self._ticks.get(stamps[0] if self._lockstep else max(self._ticks, default=-1))
+            self.waits = complete and tick is None
+            if tick is None or not complete:
                 return
+            self._follow(tick)
             self._judged = stamps
             self._message = probability_message(min(stamps), self._classifier(features))
-        self._publisher.publish(self._message)
+            self._publisher.publish(self._message)
+        elif self._lockstep:
+            self._publisher.publish(self._message)
 
-
-def load_classifier(config: ArmTaskConfig, encoder: Encoder) -> RewardModel:
-    """The task's classifier; an error unless it was trained on the features of `encoder`."""
-    from robot_rl.perception.classifier import RewardClassifier
-
-    return RewardClassifier.load(Path(config.classifier.directory), encoder.digest)
+    def _follow(self, tick: Tick) -> None:
+        """Tell the classifier when an episode is over, and whether it was the policy's practice."""
+        if tick.request != self._request:
+            self._classifier.end_episode(self._practised)
+            self._request, self._practised = tick.request, tick.episode.mode is Mode.TRAIN
 
 
 def body(stop: StopFlag) -> None:
@@ -163,17 +200,17 @@ def body(stop: StopFlag) -> None:
     encoder = load_encoder(config.encoder, config.cameras, settings.threads)
     frames = Frames(nodes[0], encoder, settings)
     judge: Judge | None = None
-    if is_judged(config):
+    if is_judged(config) and (classifier := config.make_classifier(encoder.digest)) is not None:
         nodes.append(Node("reward_classifier"))
-        lockstep = settings.clock == "lockstep"
-        judge = Judge(nodes[1], load_classifier(config, encoder), config.cameras, lockstep)
+        judge = Judge(nodes[1], classifier, config.cameras, settings.clock == "lockstep")
     if settings.clock == "realtime":
         collect_garbage_only_when_told()
     spinner = Spinner(stop, *nodes)
     try:
         while True:
             spinner.spin_once()
-            if frames.work() and judge is not None:
+            news = frames.work()
+            if judge is not None and (news or judge.waits):
                 judge.judge(frames.features)
     finally:
         spinner.close()

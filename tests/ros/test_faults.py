@@ -9,20 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
 from geometry_msgs.msg import PoseStamped
-from rclpy.experimental.events_executor import EventsExecutor
-from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String, UInt8MultiArray
-from std_srvs.srv import Trigger
 
 from policies.bundle import load_bundle
 from robot_rl.core.types import ArmCommand, Mode, Pose
@@ -32,68 +26,14 @@ from robot_rl.data.journal import read_journal
 from robot_rl.env.session import Session
 from robot_rl.nodes import convert
 from robot_rl.nodes.exit_status import USER_ERROR
-from robot_rl.nodes.messages import EpisodeRequest, SafetyState, Tick
-from robot_rl.nodes.qos import STREAM, TRANSITIONS, WEIGHTS
+from robot_rl.nodes.messages import EpisodeRequest
+from robot_rl.nodes.qos import TRANSITIONS, WEIGHTS
 from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.run import JOURNAL
 from robot_rl.nodes.supervisor import GraphError
 from tests.ros.graphs import PATIENCE, Graph, reach, running
+from tests.ros.probe import Probe, probing
 from tests.unit.data_samples import transition
-
-
-class Probe:
-    """A node of the test, which keeps the newest message of each topic that it listens to."""
-
-    def __init__(self, graph: Graph) -> None:
-        rclpy.init()
-        self.graph = graph
-        self.node = Node("probe")
-        self.executor = EventsExecutor()
-        self.executor.add_node(self.node)
-        self.newest: dict[str, object] = {}
-
-    def listen(self, topic: str, kind: type, qos=STREAM) -> None:
-        self.node.create_subscription(kind, topic, lambda m: self.newest.__setitem__(topic, m), qos)
-
-    def publisher(self, topic: str, kind: type, qos=STREAM):
-        publisher = self.node.create_publisher(kind, topic, qos)
-        self.wait(lambda: publisher.get_subscription_count() > 0)
-        return publisher
-
-    def wait(self, ready: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():
-            assert time.monotonic() < deadline, f"nothing came; the logs say\n{self.graph.all_logs()}"
-            self.graph.supervisor.poll()
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def call(self, service: str) -> Trigger.Response:
-        client = self.node.create_client(Trigger, service)
-        assert client.wait_for_service(timeout_sec=PATIENCE)
-        answer = client.call_async(Trigger.Request())
-        self.wait(answer.done)
-        result = answer.result()
-        assert result is not None
-        return result
-
-    def tick(self) -> Tick | None:
-        message = self.newest.get("sync/tick")
-        return None if message is None else convert.json_from(Tick, message)  # type: ignore[arg-type]
-
-    def fault(self) -> str:
-        message = self.newest.get("safety/state")
-        return "" if message is None else convert.json_from(SafetyState, message).fault  # type: ignore[arg-type]
-
-
-@contextmanager
-def probing(graph: Graph) -> Iterator[Probe]:
-    probe = Probe(graph)
-    try:
-        yield probe
-    finally:
-        probe.executor.shutdown()
-        probe.node.destroy_node()
-        rclpy.shutdown()
 
 
 def assert_nothing_lost_or_twice(graph: Graph) -> dict[tuple[str, int], int]:
