@@ -23,6 +23,7 @@ def fit(features: np.ndarray, targets: np.ndarray, config: ClassifierTraining, s
         config: How.
         seed: Of weights and draws.
     """
+    torch.set_num_threads(1)  # more are slower for networks as small as these
     known = (targets != UNLABELLED).any(axis=1)
     x = torch.from_numpy(features[known].astype(np.float32))
     y = torch.from_numpy(np.ascontiguousarray(targets[known]))

@@ -49,6 +49,7 @@ class Vice:
             config: How to learn.
             positives: (n, D) features of success; by default those that the classifier was saved with.
         """
+        torch.set_num_threads(1)  # more are slower for networks as small as these
         self.config = config or ViceConfig()
         if classifier.stages != 1:
             raise ClassifierError(
