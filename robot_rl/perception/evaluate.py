@@ -20,13 +20,12 @@ from robot_rl.perception.settings import EncoderConfig
 
 LOOKS = {"default": (0.0, 0), "strength 0.3": (0.3, 0), "strength 1, 2 distractors": (1.0, 2)}
 """Strength of each look, and things that stand around."""
-NEAR_HAND = 0.03
-"""A cube is near when it is this close to the TCP sideways, and up to twice as far below [m]."""
-NEAR_MOUTH = 0.03
-"""A hole is near when its mouth is this close to the peg's tip [m]."""
+NEAR = 0.03
+"""A cube is near when it is this close sideways to a point so far below the TCP, and in height; a hole, when
+it is to the tip of the peg [m]."""
 
 Errors = dict[str, dict[str, float]]
-"""Quantity to its "median" and "p90", and the "count" of pictures where it is known."""
+"""Quantity to its "median" and "p90", or "mean", and the "count" of pictures where it is known."""
 
 _PROBE_PICTURES = 4000
 _RIDGE = 1e-3
@@ -86,9 +85,9 @@ def errors(camera: str, predicted: np.ndarray, pictures: Pictures, peg_length: f
         for thing in ("cube", "tcp", "hole", "way"):
             found[f"{thing} mm"] = distance(*(f"{thing}.{axis}" for axis in "xyz"))
     else:
-        for thing, z, reach in (("cube", NEAR_HAND, NEAR_HAND), ("hole", peg_length, NEAR_MOUTH)):
+        for thing, z in (("cube", NEAR), ("hole", peg_length)):
             x, y, height = (labels[:, row[f"{thing}.{axis}"]] * SCALE for axis in "xyz")
-            near = (np.hypot(x, y) < reach) & (np.abs(height - z) < reach)
+            near = (np.hypot(x, y) < NEAR) & (np.abs(height - z) <= NEAR)
             for where, chosen in (("", np.isfinite(x)), ("near ", near)):
                 found[f"{where}{thing} xy mm"] = distance(f"{thing}.x", f"{thing}.y")[chosen]
                 found[f"{where}{thing} z mm"] = distance(f"{thing}.z")[chosen]
@@ -96,7 +95,8 @@ def errors(camera: str, predicted: np.ndarray, pictures: Pictures, peg_length: f
     for thing in ("cube", "hole"):
         told = predicted[:, row[f"{thing}.seen"]] > 0.5
         found[f"{thing} seen wrong %"] = 100.0 * (told != (labels[:, row[f"{thing}.seen"]] > 0.5))
-    return {name: _summary(name, values[np.isfinite(values)]) for name, values in found.items()}
+    known = {name: values[np.isfinite(values)] for name, values in found.items()}
+    return {name: _summary(name, values) for name, values in known.items() if len(values)}
 
 
 def _summary(name: str, values: np.ndarray) -> dict[str, float]:
