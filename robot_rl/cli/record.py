@@ -1,4 +1,4 @@
-"""`robot-rl record TASK`: demonstrations of the scripted person as episode logs."""
+"""`robot-rl record TASK`: demonstrations of the scripted person, or what she labels, as episode logs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from policies.scripted import HoldStill
 from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.report import percent, print_json, print_table, steps
+from robot_rl.core.config import replace
 from robot_rl.core.errors import ConfigError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory
 from robot_rl.env.runner import EpisodeRunner
-from robot_rl.env.session import SEED_STRIDE, evaluate
+from robot_rl.env.session import LABEL_SEEDS, SEED_STRIDE, evaluate
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class RecordOptions:
 
     episodes: int = 20
     """Episodes to record, failed ones included."""
+    labels: bool = False
+    """Record success and deliberate failure in turn, with the keys that she holds, for a reward classifier
+    (robot-rl train-classifier); needs --obs pixels."""
     seed: int = 0
     """Seeds the scenes and the person."""
     out: Path | None = None
@@ -38,7 +42,12 @@ def main(argv: list[str]) -> int:
     )
     if options.episodes < 1:
         raise ConfigError(f"--episodes must be at least 1, not {options.episodes}")
-    out = options.out or default_out(f"{task}-demonstrations")
+    if options.labels and not config.cameras:
+        raise ConfigError("labels are for a classifier that looks through cameras: add --obs pixels")
+    if config.reward == "classifier" and not config.classifier.directory:
+        config = replace(config, {"reward": "person"})
+    what = "labels" if options.labels else "demonstrations"
+    out = options.out or default_out(f"{task}-{what}")
     directory = RunDirectory.create(out, config, task, options.seed)
     results: list[EpisodeResult] = []
     with ExitStack() as stack:
@@ -48,7 +57,8 @@ def main(argv: list[str]) -> int:
         runner = EpisodeRunner(env, lambda _: None, arm, recorder)
         still = HoldStill(env.spec.action)
         for index in range(options.episodes):
-            episode = Episode(index, options.seed * SEED_STRIDE + index, Mode.DEMO)
+            mode, first = (Mode.LABEL, LABEL_SEEDS) if options.labels else (Mode.DEMO, 0)
+            episode = Episode(index, options.seed * SEED_STRIDE + first + index, mode)
             result = runner.run(episode, lambda: still)
             if result.fault:
                 arm.recover()
@@ -65,7 +75,7 @@ def main(argv: list[str]) -> int:
         print_json(report)
         return 0
     print_table(
-        f"demonstrations of {task}",
+        f"{what} of {task}",
         [
             ("success", percent(evaluation.success_rate)),
             ("length of a success", steps(report["success_length"])),
