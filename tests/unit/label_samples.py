@@ -6,7 +6,7 @@ pixels. A person calls success above a height, some frames late and sometimes wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,15 @@ def picture(world: np.ndarray) -> np.ndarray:
     return image
 
 
+def drawing(world: np.ndarray, size: int = 128) -> np.ndarray:
+    """(size, size, 3) uint8: a red square on grey that is as high up as the thing, for real encoders."""
+    image = np.full((size, size, 3), 90, np.uint8)
+    row = int(np.clip(100 - 400 * world[0], 0, size - 20))
+    column = int(np.clip(60 + 40 * world[1], 0, size - 20))
+    image[row : row + 20, column : column + 20] = (220, 30, 30)
+    return image
+
+
 def heights(rng: np.random.Generator, success: bool) -> np.ndarray:
     """(T, 4) world of one episode: up and down twice at several speeds, or too low."""
     path = [np.zeros(rng.integers(5, 15))]
@@ -124,7 +133,14 @@ def sample_episodes(
     return episodes, truths
 
 
-def record_labels(run: Path, count: int = 8, delay: int = 2, seed: int = 1, mode: Mode = Mode.LABEL) -> None:
+def record_labels(
+    run: Path,
+    count: int = 8,
+    delay: int = 2,
+    seed: int = 1,
+    mode: Mode = Mode.LABEL,
+    draw: Callable[[np.ndarray], np.ndarray] = picture,
+) -> None:
     """A run directory with label episodes: pictures and late keys."""
     rng = np.random.default_rng(seed)
     pose = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
@@ -139,7 +155,7 @@ def record_labels(run: Path, count: int = 8, delay: int = 2, seed: int = 1, mode
                 state = ArmState(
                     stamp, np.zeros(7), np.zeros(7), pose, np.zeros(6), np.zeros(6), 0.0, False, pose
                 )
-                images = {name: StampedImage(stamp, picture(now)) for name in CAMERAS}
+                images = {name: StampedImage(stamp, draw(now)) for name in CAMERAS}
                 before = TeleopCommand(stamp - TICK, True, np.zeros(6), label=int(keys[t - 1]))
                 recorder.state(state, {}, Sight(images=images), before if t else None)
             recorder.end(EpisodeResult(episode, len(world) - 1, index % 2 == 0, 0.0, 0, 0, 0))
