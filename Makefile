@@ -1,12 +1,14 @@
 # One virtual environment for everything: .venv. A stamp file in it says what is installed, so that a second
-# `make` starts at once. RUN_EXTRAS is what a user needs, DEV_EXTRAS what a developer needs on top.
+# `make` starts at once. RUN_EXTRAS is what a user needs, SEE_EXTRAS what learning from cameras needs on top,
+# DEV_EXTRAS what a developer does.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
 RUN_EXTRAS := sim,ros,learn
-DEV_EXTRAS := $(RUN_EXTRAS),cameras,dev,docs
-BENCH_EXTRAS := $(RUN_EXTRAS),bench
+SEE_EXTRAS := $(RUN_EXTRAS),perception
+DEV_EXTRAS := $(SEE_EXTRAS),cameras,dev,docs
+BENCH_EXTRAS := $(SEE_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 
 # Shared libraries of off-screen rendering (the first two), OpenCV and the RealSense SDK, and the Debian
@@ -20,7 +22,7 @@ DEMO ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-learning check fmt system-deps bench docs
+.PHONY: help setup demo demo-pixels test test-learning check fmt system-deps bench docs
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -30,6 +32,9 @@ setup: $(VENV)/.run ## Make .venv and install what the demo and training need
 
 demo: setup system-deps ## Teach a simulated Franka to pick a cube, from nothing, in minutes
 	$(BIN)/robot-rl demo $(DEMO)
+
+demo-pixels: $(VENV)/.see system-deps ## Teach it through two cameras, with a reward learned from labels
+	$(BIN)/robot-rl demo-pixels $(DEMO)
 
 test: $(VENV)/.dev system-deps ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
@@ -80,9 +85,13 @@ $(VENV)/.run: $(REQUIREMENTS) | $(BIN)/python
 	$(PIP) --config-settings editable_mode=compat --editable '.[$(RUN_EXTRAS)]'
 	@touch $@
 
+$(VENV)/.see: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP) --config-settings editable_mode=compat --editable '.[$(SEE_EXTRAS)]'
+	@touch $@ $(VENV)/.run
+
 $(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python
 	$(PIP) --config-settings editable_mode=compat --editable '.[$(DEV_EXTRAS)]'
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.see
 
 $(VENV)/.bench: $(REQUIREMENTS) | $(BIN)/python
 	$(PIP) --config-settings editable_mode=compat --editable '.[$(BENCH_EXTRAS)]'
