@@ -115,8 +115,9 @@ class _Pipeline:
                 f"{self.device} does not start with {config.width}x{config.height} at {config.rate} Hz"
                 f"{' and depth' if config.depth else ''}: {error}. Its colour has {_offers(device)}"
             ) from None
+        self._started = profile.get_device()
         try:
-            _set_exposure(profile.get_device(), config.exposure, self.device)
+            _set_exposure(self._started, config.exposure, self.device)
             colour = profile.get_stream(rs.stream.color).as_video_stream_profile()
             self.intrinsics = plumb_bob(colour.get_intrinsics())
         except (CameraError, RuntimeError):
@@ -138,6 +139,10 @@ class _Pipeline:
                 return self._device_clock.stamp(exposed, arrival) - self._latency, frames
 
     def close(self) -> None:
+        # SDK 2.59 aborts the process now and then when a recording is stopped while it plays.
+        if self._started.is_playback():
+            with suppress(RuntimeError):  # it has ended already
+                self._started.as_playback().pause()
         with suppress(RuntimeError):  # it is stopped already when the device is gone
             self._pipeline.stop()
 
