@@ -197,7 +197,7 @@ def _suspicious(
         for stage in range(target.shape[1]):
             for first, end in _runs(odd[:, stage]):
                 around = target[max(first - config.margin - 1, 0) : end + config.margin + 1, stage]
-                pressed = {0, 1} <= set(around.tolist())
+                pressed = {0, 1} <= set(around.tolist()) and end - first <= config.longest_slip
                 by_hand = bool((episode.corrected[first:end] != UNTOUCHED).any())
                 for frame in range(first, end):
                     left_out = bool(wanted[place][frame, stage] == UNLABELLED) or (pressed and not by_hand)

@@ -137,6 +137,8 @@ class ClassifierTraining:
     """Frames that are dropped on either side of every change of the label [frames]."""
     suspicion: float = 0.9
     """A label is suspicious when the classifier, trained on other episodes, is this far from it."""
+    longest_slip: int = 6
+    """Longest run of frames that can be one wrong press of a key; what is longer was meant [frames]."""
     folds: int = 4
     """Groups of episodes, each held out once."""
     members: int = 3
@@ -164,7 +166,12 @@ class ClassifierTraining:
 
     def __post_init__(self) -> None:
         counts = {"stages": self.stages, "crops": self.crops, "max_delay": self.max_delay}
-        counts |= {"margin": self.margin, "hold_time": self.hold_time, "weight_decay": self.weight_decay}
+        counts |= {
+            "longest_slip": self.longest_slip,
+            "margin": self.margin,
+            "hold_time": self.hold_time,
+            "weight_decay": self.weight_decay,
+        }
         _check({name: value >= 0 for name, value in counts.items()}, "0 or more", self)
         more = ("members", "hidden", "steps", "batch", "min_frames")
         _check({name: getattr(self, name) >= 1 for name in more}, "at least 1", self)
