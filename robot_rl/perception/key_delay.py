@@ -17,7 +17,7 @@ import numpy as np
 
 from robot_rl.perception.key_labels import UNLABELLED, UNTOUCHED, LabelledEpisode
 
-_AFTER = 6
+_AFTER = 8
 """Frames beyond the tried delays that are looked at on either side of a key's change."""
 _MOST = 2500
 """Most frames of the estimate; episodes beyond them are left out."""
@@ -31,7 +31,8 @@ class DelayEstimate(NamedTuple):
     delay: int
     """Shift that explains the keys best [frames]."""
     losses: tuple[float, ...]
-    """Held-out squared error near the changes of the keys, for a shift of 0, 1, ... frames."""
+    """Held-out squared error near the changes of the keys, for a shift of 0, 1, ... frames; () where the
+    delay was given."""
     plausible: tuple[int, ...]
     """Shifts that no episode-to-episode scatter tells from the best: the difference in loss is below two
     standard errors."""
@@ -80,11 +81,13 @@ def near_changes(column: np.ndarray, margin: int) -> np.ndarray:
 def estimate_delay(
     episodes: Sequence[LabelledEpisode], stages: int, max_delay: int, folds: int, seed: int
 ) -> DelayEstimate:
-    """Find the shift of the keys that a static classifier explains best on held-out episodes.
+    """Find the shift of the keys that a static classifier explains best.
 
     The classifier is kernel ridge regression on the features of the whole frames, with a Gaussian kernel as
     wide as the median distance. It is solved in closed form for all shifts at once, on the same frames: those
-    near the keys' changes. So the shifts differ in nothing but their labels.
+    near the keys' changes. So the shifts differ in nothing but their labels. What is held out is a change at
+    a time rather than an episode: the boundary is best told from the other changes of the same episode, where
+    all else looks the same, and there a press and a release disagree unless the shift is right.
     """
     chosen = [near for episode in episodes if (near := _transitions(episode, stages, max_delay)) is not None]
     order = np.random.default_rng(seed).permutation(len(chosen))
@@ -110,38 +113,46 @@ class _Transitions(NamedTuple):
     """(n, D) float32."""
     labels: np.ndarray
     """(n, shifts, stages) float32 in {0, 1}."""
+    change: np.ndarray
+    """(n,) int64: which change of the episode is nearest, counted from 0."""
 
 
 def _transitions(episode: LabelledEpisode, stages: int, max_delay: int) -> _Transitions | None:
     keys = np.where(episode.corrected == UNTOUCHED, episode.keys, UNLABELLED)
     labelled = keys != UNLABELLED
-    # The end keeps its last key: an episode that ends upon success would lose its transition otherwise.
-    padded = np.concatenate([keys, np.full(max_delay, keys[labelled][-1] if labelled.any() else 0)])
     changes = np.flatnonzero((keys[1:] != keys[:-1]) & labelled[1:] & labelled[:-1]) + 1
-    near = np.zeros(len(keys), bool)
-    for change in changes:
-        near[max(change - max_delay - _AFTER, 0) : change + _AFTER] = True
+    if not len(changes):
+        return None
+    # The end keeps its last key: an episode that ends upon success would lose its transition otherwise.
+    padded = np.concatenate([keys, np.full(max_delay, keys[labelled][-1])])
     shifted = np.stack([padded[s : s + len(keys)] for s in range(max_delay + 1)], axis=1)
+    frame = np.arange(len(keys))
+    # What was seen at a change happened up to `max_delay` frames before it; the middle of that is its place.
+    apart = frame[:, None] - (changes - max_delay // 2)
+    nearest = np.abs(apart).argmin(axis=1)
+    near = np.abs(apart[frame, nearest]) <= max_delay // 2 + _AFTER
     near &= (shifted != UNLABELLED).all(axis=1)
     if not near.any():
         return None
     labels = shifted[near][:, :, None] >= np.arange(1, stages + 1)
-    return _Transitions(episode.features[near, 0].astype(np.float32), labels.astype(np.float32))
+    return _Transitions(
+        episode.features[near, 0].astype(np.float32), labels.astype(np.float32), nearest[near]
+    )
 
 
 def _held_out(parts: Sequence[_Transitions], folds: int, ridge: float) -> np.ndarray:
-    """(episodes, shifts) mean squared error of each episode, predicted from those of the other folds."""
+    """(episodes, shifts) mean squared error of each episode, each change predicted from other folds' ones."""
     features = np.concatenate([part.features for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     owner = np.repeat(np.arange(len(parts)), [len(part.features) for part in parts])
+    fold = (np.concatenate([part.change for part in parts]) + owner) % folds
     squared = (features**2).sum(axis=1)
     apart = np.maximum(squared[:, None] + squared - 2.0 * features @ features.T, 0.0)
     kernel = np.exp(-apart / max(float(np.median(apart)), 1e-12))
     flat = labels.reshape(len(labels), -1)
     error = np.empty(flat.shape)
-    folds = min(folds, len(parts))
-    for fold in range(folds):
-        out = owner % folds == fold
+    for held in np.unique(fold):
+        out = fold == held
         train = flat[~out]
         mean = train.mean(axis=0)
         gram = kernel[np.ix_(~out, ~out)] + ridge * np.eye(len(train), dtype=np.float32)
