@@ -16,17 +16,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import os
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import report
+from worker import Worker, serve
 
 OBSERVATIONS, ACTIONS, BATCH, HIDDEN = 20, 7, 256, (256, 256)
 CELLS = ((2, 20), (10, 20), (2, 1), (10, 1))
@@ -154,62 +150,13 @@ def sbx(critics: int, utd: int) -> Callable[[int], int]:
 
 
 def work(contender: str, critics: int, utd: int) -> None:
-    """A contender's process: reads a number of updates a line, answers (updates, CPU s, wall s)."""
-    run = {"ours": ours, "sbx": sbx}[contender](critics, utd)
-    run(BLOCK * utd)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        cpu, wall = time.process_time(), time.perf_counter()
-        done = run(int(line))
-        answer = (done, time.process_time() - cpu, time.perf_counter() - wall)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
-class Contender:
-    """The process of one contender in one cell."""
-
-    def __init__(self, name: str, critics: int, utd: int) -> None:
-        environment = dict(os.environ)
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        # One thread for both: with more, either spends half as much CPU time again for the same wall time.
-        environment["PJRT_NPROC"] = "1"
-        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-        environment["JAX_PLATFORMS"] = "cpu"
-        root = Path(__file__).resolve().parents[1]
-        environment["PYTHONPATH"] = os.pathsep.join([str(root), environment.get("PYTHONPATH", "")])
-        command = [sys.executable, __file__, "--work", name, str(critics), str(utd)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def _read(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")  # type: ignore[arg-type]
-        return line
-
-    def wait(self) -> None:
-        """Return when the process has compiled its program."""
-        self._read()
-
-    def measure(self, updates: int) -> tuple[float, float]:
-        """Updates per CPU-second and per second of one turn."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{updates}\n")
-        self.process.stdin.flush()
-        done, cpu, wall = json.loads(self._read())
-        return done / cpu, done / wall
-
-    def close(self) -> None:
-        self.process.communicate()
+    """A contender's process."""
+    serve({"ours": ours, "sbx": sbx}[contender](critics, utd), BLOCK * utd)
 
 
 def compare(critics: int, utd: int, rounds: int, seconds: float) -> list[report.Result]:
     """Median rates of both contenders in one cell, taking turns."""
-    contenders = {name: Contender(name, critics, utd) for name in CONTENDERS}
+    contenders = {name: Worker(__file__, "--work", name, str(critics), str(utd)) for name in CONTENDERS}
     rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     walls: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     try:
