@@ -120,7 +120,9 @@ class EpisodeRunner:
             if on_step is not None:
                 on_step()
             if step.terminated or step.truncated:
-                success = truly if judge is not None else step.success
+                # A demonstration counts when it was handed out, whatever the truth is: the learner has it.
+                by_truth = judge is not None and episode.mode is not Mode.DEMO
+                success = truly if by_truth else step.success
                 break
         result = EpisodeResult(
             episode=episode,
