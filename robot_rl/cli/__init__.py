@@ -15,6 +15,7 @@ from robot_rl.core.siblings import check_siblings
 
 COMMANDS = {
     "demo": ("demo", "teach the simulated Franka to pick up a cube, through the ROS 2 graph"),
+    "demo-pixels": ("demo_pixels", "the same from two cameras, with a reward learned from labelled pictures"),
     "train": ("train", "train a task in this process, without ROS"),
     "eval": ("evaluate", "evaluate a policy bundle, nobody helping"),
     "up": ("up", "start the ROS 2 graph of a task"),

@@ -14,6 +14,7 @@ from robot_rl.cli.graph import amend_summary, finish, interrupted, run_with_prog
 from robot_rl.cli.report import print_json, print_summary
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.nodes.table import GraphOptions
+from robot_rl.tasks.arm import ArmTaskConfig
 
 TASK = "franka_pick_cube"
 VIDEO_EPISODES = 5
@@ -48,23 +49,45 @@ def main(argv: list[str]) -> int:
         task=TASK,
     )
     out = options.out or default_out("demo")
-    graph = GraphOptions(task=TASK, seed=options.seed, out=str(out), headless=options.headless)
     if not options.json:
         print(
             f"{TASK}, seed {options.seed}: {config.learner.demonstrations} demonstrations, then practice "
             f"with corrections.\nRun directory: {out}",
             flush=True,
         )
-    if not run_with_progress(graph, config, options.resume, options.json):
+    return run(TASK, options, config, out)
+
+
+def run(
+    task: str,
+    options: DemoOptions,
+    config: ArmTaskConfig,
+    out: Path,
+    resume: bool | None = None,
+    extra: dict[str, Any] | None = None,
+) -> int:
+    """Train through the graph, film the policy and print the summary; the exit status.
+
+    Args:
+        task: Name of the task.
+        options: Options of the command.
+        config: Settings of the task.
+        out: Run directory.
+        resume: Go on with the run in it; None as the options say.
+        extra: Put into the summary too.
+    """
+    graph = GraphOptions(task=task, seed=options.seed, out=str(out), headless=options.headless)
+    if not run_with_progress(graph, config, options.resume if resume is None else resume, options.json):
         return interrupted(out)
     summary = finish(out, config)
     paths = {"summary": out / "summary.json", "curves": out / "curves.png", "policy": out / "policy"}
     video = film(out)
     if video is not None:
         paths["video"] = video
-    amend_summary(out, {name: str(path) for name, path in paths.items() if name in ("curves", "video")})
+    figures = {name: str(path) for name, path in paths.items() if name in ("curves", "video")}
+    amend_summary(out, figures | (extra or {}))
     if options.json:
-        print_json(summary)
+        print_json(summary | (extra or {}))
     else:
         print_summary(summary, paths)
     return 0

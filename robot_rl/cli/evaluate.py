@@ -87,6 +87,7 @@ def run(options: EvalOptions) -> dict[str, Any]:
     with ExitStack() as stack:
         env, arm = config.simulate(person=False)
         stack.callback(env.close)
+        thresholds = config.thresholds()
         film = None
         if options.video is not None:
             from sim.arm.render import Film
@@ -102,7 +103,7 @@ def run(options: EvalOptions) -> dict[str, Any]:
             nonlocal total_steps
             total_steps += 1
             if film is not None and len(results) < options.video_episodes:
-                film.add()
+                film.add(env.sight, thresholds)
             if viewer is not None:
                 viewer.show()
 

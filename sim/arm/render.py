@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,10 +18,11 @@ import numpy as np
 
 from robot_rl.core.errors import ConfigError, MissingDependencyError, nearest
 from robot_rl.core.frames import quaternion_from_matrix, wxyz_from_xyzw
-from robot_rl.core.types import ArmState, Pose
+from robot_rl.core.types import ArmState, Pose, Sight
 from sim.arm.meshes import robot_parts
 from sim.arm.mujoco_plant import build_spec, load_mujoco
 from sim.arm.offscreen import offscreen_context, release
+from sim.arm.overlay import draw_cameras, draw_probabilities
 from sim.arm.puppet import Puppet
 from sim.arm.settings import ArmSimConfig
 
@@ -165,9 +166,18 @@ class Film:
         self._renderer = Renderer(arm, camera=camera)
         self._writer = VideoWriter(path, rate)
 
-    def add(self) -> None:
-        """Take a picture of the arm now."""
-        self._writer.add(self._renderer.render())
+    def add(self, sight: Sight | None = None, thresholds: Sequence[float] = ()) -> None:
+        """Take a picture of the arm now.
+
+        Args:
+            sight: What its cameras see, and what a reward classifier makes of it, to be drawn in.
+            thresholds: The classifier's.
+        """
+        picture = self._renderer.render()
+        if sight is not None:
+            draw_cameras(picture, [seen.image for seen in sight.images.values()])
+            draw_probabilities(picture, sight.stages, thresholds if sight.stages else ())
+        self._writer.add(picture)
 
     def close(self) -> None:
         """Finish the file."""
