@@ -17,6 +17,10 @@ from policies.skills import PegSkill, PickSkill
 from robot_rl.core.frames import swing_twist, tool_yaw
 from robot_rl.core.types import ArmState
 
+_SPOTS = 6
+_ABOVE = (0.38, -0.22, 0.15), (0.62, 0.22, 0.25)
+"""Corners of the box above the table in which success is held up [m]."""
+
 
 def direction(rng: np.random.Generator) -> np.ndarray:
     """(2,) unit vector in the table's plane."""
@@ -42,6 +46,7 @@ class PickShow:
         self.skill = skill
         self._kind = "success"
         self._away = np.zeros(2)
+        self._spots = np.zeros((_SPOTS, 3))
         self._low = 0.0
         self._closed = False
         self._since: float | None = None
@@ -49,6 +54,7 @@ class PickShow:
     def begin(self, kind: str, rng: np.random.Generator) -> None:
         self._kind = kind
         self._away = direction(rng)
+        self._spots = rng.uniform(*_ABOVE, (_SPOTS, 3))
         self._low = float(rng.uniform(0.05, 0.1))
         self._closed = bool(rng.random() < 0.5)
         self._since = None
@@ -61,7 +67,8 @@ class PickShow:
             case "pushed":
                 return self._push(hand, cube, time)
             case "nothing in the hand":
-                spot = np.array([*(cube[:2] + 0.04 * self._sway(time)), 0.17 + 0.03 * math.sin(time)])
+                # First where success happens, above the cube, then all about.
+                spot = np.array([*cube[:2], 0.18]) if time < 3.0 else self._wander(time - 3.0)
                 return _go("goal", spot, hand, -1 if self._closed else 1)
             case kind:
                 return self._lift(seen, hand, time, enough=kind == "success")
@@ -73,9 +80,11 @@ class PickShow:
         if self._since is None:
             self._since = time
         held = time - self._since
-        height = self._low if not enough or 2.6 < held < 3.6 else self.skill.lift + 0.03
-        aside = 0.05 * self._away * math.sin(2.0 * held) if held > 1.2 else np.zeros(2)
-        spot = np.array([*(hand.target.position[:2] + 0.1 * aside), height])
+        spot = np.array([*hand.target.position[:2], self.skill.lift + 0.03])
+        if held > 1.2:
+            spot = self._wander(held - 1.2)
+        if not enough or 2.6 < held < 3.6:
+            spot[2] = self._low
         return _go("lift", spot, hand, -1)
 
     def _close_on_air(self, seen: View, hand: ArmState, cube: np.ndarray, time: float) -> Intent:
@@ -86,8 +95,7 @@ class PickShow:
             return _go("approach", spot, hand, 1)
         if time - self._since < 0.6:
             return Intent("close", np.zeros(3), 0.0, -1)
-        spot = np.array([*(cube[:2] + 0.07 * self._away + 0.03 * self._sway(time)), 0.19])
-        return _go("lift", spot, hand, -1)
+        return _go("lift", self._wander(time - self._since), hand, -1)
 
     def _push(self, hand: ArmState, cube: np.ndarray, time: float) -> Intent:
         if time < 3.0:
@@ -95,10 +103,11 @@ class PickShow:
         if time < 6.5:
             way = np.array([*(0.03 * self._away), 0.03 - hand.target.position[2]])
             return Intent("push", way, 0.0, -1)
-        return _go("lift", np.array([*(cube[:2] + 0.03 * self._sway(time)), 0.18]), hand, -1)
+        return _go("lift", self._wander(time - 6.5), hand, -1)
 
-    def _sway(self, time: float) -> np.ndarray:
-        return self._away * math.sin(1.5 * time)
+    def _wander(self, time: float) -> np.ndarray:
+        """(3,) where to be: about the table, so that the data hold success and failure everywhere."""
+        return self._spots[int(time / 1.3) % _SPOTS].copy()
 
 
 class PegShow:
