@@ -5,6 +5,9 @@ It starts the processes of `robot_rl.nodes.table`, as `robot-rl up` does. Give `
 config.yaml of the run directory as its parameter file:
 
     python -m robot_rl.nodes.learner --ros-args --params-file config.yaml -p task:=TASK -p out:=runs/a
+
+So it is with `perception_host`, for encoder and reward classifier, and with `camera_host`, where real cameras
+may stand in for the simulated ones (`robot_rl.nodes.camera_driver`).
 """
 
 # ROS's launch comes with ROS alone, and the type checker may run without it.
@@ -26,12 +29,14 @@ from robot_rl.nodes.supervisor import DEFAULT_ENVIRONMENT, priority
 from robot_rl.nodes.table import LOCAL, GraphOptions, node_table
 
 ARGUMENTS = {
-    "task": ("franka_pick_cube", "Name of the task: " + ", ".join(tasks.TASKS)),
+    "task": ("franka_pick_cube", "Name of the task, TASK:pixels through cameras: " + ", ".join(tasks.TASKS)),
     "seed": ("0", "Seeds everything: scenes, person, exploration, learner"),
     "out": ("", "Run directory; one that holds a run is gone on with. Empty: a new one below runs/"),
     "headless": ("true", "Without a window that shows the simulated arm"),
     "clock": ("lockstep", "lockstep: as fast as the CPU allows; realtime: with the wall clock"),
     "learner_host": (LOCAL, "local: start the learner here; any other name: it is started there"),
+    "camera_host": (LOCAL, "local: draw the cameras of the simulated scene here; else they are elsewhere"),
+    "perception_host": (LOCAL, "local: start encoder and reward classifier here; else as learner_host"),
     "config": ("", "YAML file with settings of the task. Empty: its defaults"),
 }
 """Argument: default, description."""
@@ -44,10 +49,12 @@ def start(context: LaunchContext) -> list[Node]:
     options = GraphOptions(
         task=task,
         seed=int(given["seed"]),
-        out=given["out"] or str(Path("runs") / f"{task}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        out=given["out"] or str(Path("runs") / f"{task.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"),
         clock=given["clock"],
         headless=given["headless"].lower() in ("true", "1"),
         learner_host=given["learner_host"],
+        camera_host=given["camera_host"],
+        perception_host=given["perception_host"],
     )
     config = tasks.load(task)
     if given["config"]:

@@ -30,6 +30,10 @@ class UpOptions:
     """With the scripted person who demonstrates and corrects."""
     learner_host: str = "local"
     """"local" starts the learner here; any other name leaves it to be started there."""
+    camera_host: str = "local"
+    """"local" draws the cameras of a simulated scene here; for any other name they are elsewhere."""
+    perception_host: str = "local"
+    """"local" starts encoder and reward classifier here, where the task has cameras; else as learner_host."""
     view: bool = False
     """Show the simulated arm in a window."""
     echo: bool = False
@@ -49,6 +53,8 @@ def main(argv: list[str]) -> int:
         clock=options.clock,
         headless=not options.view,
         learner_host=options.learner_host,
+        camera_host=options.camera_host,
+        perception_host=options.perception_host,
         policy=options.policy,
         person=options.person,
     )

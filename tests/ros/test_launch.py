@@ -18,7 +18,7 @@ from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.supervisor import Supervisor, priority
 from robot_rl.nodes.table import GraphOptions, command, node_table
 from robot_rl.tasks import load
-from tests.ros.graphs import PATIENCE, REACH
+from tests.ros.graphs import PATIENCE, PIXELS, REACH
 from tests.ros.launch_standin import Node, launched
 
 FILE = Path(__file__).resolve().parents[2] / "launch" / "franka_sim.launch.py"
@@ -43,6 +43,11 @@ def as_command(node: Node) -> list[str]:
         ({"seed": "7", "task": "franka_reach"}, {"seed": 7, "task": "franka_reach"}),
         ({"headless": "false", "clock": "realtime"}, {"headless": False, "clock": "realtime"}),
         ({"learner_host": "workstation"}, {"learner_host": "workstation"}),
+        ({"task": PIXELS}, {"task": PIXELS}),
+        (
+            {"task": PIXELS, "camera_host": "lab", "perception_host": "workstation"},
+            {"task": PIXELS, "camera_host": "lab", "perception_host": "workstation"},
+        ),
     ],
 )
 def test_the_launch_file_and_the_supervisor_start_the_same(tmp_path, arguments, options):
