@@ -41,7 +41,7 @@ class DatasetConfig:
     peg_share: float = 0.5
     """Share of pictures with peg and board; the others have the cube."""
     default_share: float = 0.25
-    """Share of pictures with the default look; the others have a strength that is uniform in [0, 1]."""
+    """Share of pictures with the default look; the others have a strength of u^2, u uniform in [0, 1]."""
     distractor_share: float = 0.5
     """Share of pictures with one or two distractors."""
 
@@ -94,7 +94,7 @@ class Studio:
             state, objects = draw_peg(rng, scene) if peg else draw_cube(rng, scene)
             how, things = strength, distractors
             if how is None:
-                how = 0.0 if rng.random() < config.default_share else float(rng.random())
+                how = 0.0 if rng.random() < config.default_share else float(rng.random()) ** 2
                 things = int(rng.integers(1, 3)) if rng.random() < config.distractor_share else 0
             cameras.set_look(draw_look(int(rng.integers(2**31)), how, things, scene, objects))
             without = cameras.render(state, dict.fromkeys(objects, _AWAY))

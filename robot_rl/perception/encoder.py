@@ -189,13 +189,22 @@ def save_encoder(path: Path, networks: Mapping[str, CameraNetwork], provenance: 
     save_file(tensors, path, metadata)
 
 
-def _read(path: Path, config: EncoderConfig, cameras: tuple[str, ...]) -> dict[str, CameraNetwork]:
+def provenance(path: Path) -> dict[str, Any]:
+    """What `save_encoder` was told about how the networks of a file were trained."""
+    return json.loads(_open(path)[0].get("provenance", "{}"))
+
+
+def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise EncoderError(f"{path} is damaged, or no safetensors file: {error}") from None
+
+
+def _read(path: Path, config: EncoderConfig, cameras: tuple[str, ...]) -> dict[str, CameraNetwork]:
+    metadata, tensors = _open(path)
     resnet = config.kind == "resnet10"
     for key, value in (
         ("format", FORMAT),

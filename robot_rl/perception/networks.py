@@ -70,12 +70,14 @@ class KeypointNetwork(nn.Module):
         maps = self.stem(pictures - 0.5)
         for convolution in self.residuals:
             maps = maps + F.relu(convolution(maps))
-        heat = self.keypoints(maps).flatten(2).float()
-        where = torch.softmax(heat, 2) @ self.get_buffer("cells")
         coarse = F.avg_pool2d(self.grid(maps), 2).float()
-        mixed = torch.cat([where.flatten(1), heat.amax(2), coarse.flatten(1)], 1)
-        hidden = self.hidden(F.relu(self.mixed(mixed))).float()
-        return hidden, self.head(F.relu(hidden)).float()
+        # A hundredth of a cell matters: from here on in full precision, also where the training has less.
+        with torch.autocast("cpu", enabled=False):
+            heat = self.keypoints(maps.float()).flatten(2)
+            where = torch.softmax(heat, 2) @ self.get_buffer("cells")
+            mixed = torch.cat([where.flatten(1), heat.amax(2), coarse.flatten(1)], 1)
+            hidden = self.hidden(F.relu(self.mixed(mixed)))
+            return hidden, self.head(F.relu(hidden))
 
     def features(self, pictures: Tensor) -> Tensor:
         """(n, 256) features."""

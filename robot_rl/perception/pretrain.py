@@ -2,13 +2,17 @@
 
 Each camera's network learns to tell where object and hand are (`robot_rl.perception.labels`) from own renders
 with randomised looks. In every round new pictures are drawn, and each network goes a few times through them,
-with pictures shifted at random and labels unchanged, as the crops of replay are. The loss of a label y of
-the network's prediction p is
+with some pictures shifted at random and labels unchanged, as the crops of replay are.
 
-    h(p - y) + h(tanh 10 p - tanh 10 y),
+Pictures differ in how much they tell: a mount that is off, a hand out of view. So the network learns with
+each prediction p of a label y how far off it expects to be, b, as Kendall and Gal ("What Uncertainties Do We
+Need in Bayesian Deep Learning for Computer Vision?", NeurIPS 2017) with Laplace's distribution:
 
-h being Huber's loss with its corner at 0.05, the second term for labels relative to the hand only: what
-counts is the error in the features as they are handed on, where millimetres near the hand are large.
+    loss = |p - y| / b + ln b + 6 h(tanh 10 p - tanh 10 y)
+
+The last term, h being Huber's loss with its corner at 0.05, is for labels relative to the hand alone: what
+counts is the error in the features as they are handed on, where millimetres near the hand are large. What
+predicts b is not kept.
 
     python -m robot_rl.perception.pretrain --out FILE --result RESULT.json
 """
@@ -25,16 +29,26 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from robot_rl.core.errors import EncoderError
 from robot_rl.perception.dataset import DatasetConfig, Studio
-from robot_rl.perception.encoder import CameraNetwork, as_input, load_encoder, save_encoder, shifted
+from robot_rl.perception.encoder import (
+    CameraNetwork,
+    as_input,
+    load_encoder,
+    provenance,
+    save_encoder,
+    shifted,
+)
 from robot_rl.perception.evaluate import evaluate
 from robot_rl.perception.labels import LABELS, NEAR
 from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
 from robot_rl.perception.settings import IMAGE, SHIPPED, EncoderConfig
+
+_SPREAD = (-5.0, 2.0)
+"""Smallest and largest ln b: 0.7 mm and 0.7 m for a position."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +67,11 @@ class PretrainConfig:
     """How often new pictures are drawn."""
     pictures: int = 20_000
     """Of each camera in a round; 2 GB of memory."""
-    epochs: int = 6
-    """Passes through the pictures of a round."""
+    epochs: tuple[int, int] = (4, 6)
+    """Passes of the wrist camera's and of the side camera's network through the pictures of a round."""
+    shifted: tuple[float, float] = (0.5, 0.1)
+    """Share of the pictures of either camera that are shifted. In the side camera's little stands still in
+    the picture that tells a shift from a motion."""
     batch: int = 64
     """Pictures in a gradient step."""
     learning_rate: float = 2e-3
@@ -62,7 +79,7 @@ class PretrainConfig:
     weight_decay: float = 1e-3
     """Of AdamW."""
     shift: int = 4
-    """Largest shift of half of the pictures, either way [pixels]; the other half stays."""
+    """Largest shift, either way [pixels]."""
     noise: float = 0.01
     """Standard deviation of the noise of a pixel; full scale is 1."""
     gain: float = 0.1
@@ -110,30 +127,36 @@ class Trainer:
         self.network = _first_network(camera, config)
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network.train().requires_grad_(True)
-        parameters = list(self.network.parameters())
+        self._spread = nn.Linear(self.network.head.in_features, len(LABELS[camera]))
+        nn.init.zeros_(self._spread.weight)
+        nn.init.constant_(self._spread.bias, -1.0)
+        self._parameters = [*self.network.parameters(), *self._spread.parameters()]
         self._optimiser = torch.optim.AdamW(
-            parameters, config.learning_rate, weight_decay=config.weight_decay
+            self._parameters, config.learning_rate, weight_decay=config.weight_decay
         )
-        steps = config.rounds * config.epochs * (config.pictures // config.batch)
+        number = tuple(LABELS).index(camera)
+        self._epochs = config.epochs[number]
+        steps = config.rounds * self._epochs * (config.pictures // config.batch)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, config.learning_rate, steps, pct_start=0.02, cycle_momentum=False
         )
-        self._augment = Augmenter(config)
+        self._augment = Augmenter(config, config.shifted[number])
         self._rng = np.random.default_rng((config.seed, 2))
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Go `epochs` times through these pictures; gives the mean loss of the last pass."""
+        """Go a few times through these pictures; gives the mean loss of the last pass."""
         config, total, steps = self._config, 0.0, len(images) // self._config.batch
-        for _ in range(config.epochs):
+        for _ in range(self._epochs):
             order, total = self._rng.permutation(len(images)), 0.0
             for rows in order[: steps * config.batch].reshape(steps, -1):
                 pictures = self._augment(images[rows])
                 with torch.autocast("cpu", torch.bfloat16):
-                    _, predicted = self.network(pictures)
-                loss = loss_of(predicted, torch.from_numpy(labels[rows]), NEAR[self.camera])
+                    hidden, predicted = self.network(pictures)
+                spread = self._spread(F.relu(hidden))
+                loss = loss_of(predicted, spread, torch.from_numpy(labels[rows]), NEAR[self.camera])
                 self._optimiser.zero_grad()
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
                 self._optimiser.step()
                 self._schedule.step()
                 total += float(loss.detach())
@@ -150,25 +173,25 @@ class Trainer:
         )
 
 
-def loss_of(predicted: Tensor, labels: Tensor, near: int) -> Tensor:
-    """The loss of (n, l) predictions, see above; labels that are NaN do not count."""
+def loss_of(predicted: Tensor, spread: Tensor, labels: Tensor, near: int) -> Tensor:
+    """The loss of (n, l) predictions and their spreads ln b; labels that are NaN do not count."""
     known = torch.isfinite(labels)
     labels = labels.nan_to_num(0.0)
-    far = F.huber_loss(predicted, labels, reduction="none", delta=0.05) / 0.05
-    close = F.huber_loss(
-        torch.tanh(NEAR_GAIN * predicted[:, :near]),
-        torch.tanh(NEAR_GAIN * labels[:, :near]),
-        reduction="none",
-        delta=0.05,
-    )
-    return (far * known).mean() + (close * known[:, :near]).mean() / 0.05
+    spread = spread.clamp(*_SPREAD)
+    # Round at the bottom, over a tenth of the smallest scale that matters.
+    error = torch.sqrt((predicted - labels) ** 2 + 1e-6)
+    likely = error * torch.exp(-spread) + spread
+    told, right = (torch.tanh(NEAR_GAIN * values[:, :near]) for values in (predicted, labels))
+    close = F.huber_loss(told, right, reduction="none", delta=0.05)
+    return (likely * known).mean() + 6.0 * (close * known[:, :near]).mean()
 
 
 class Augmenter:
-    """Shifts half of the pictures of a batch, and changes brightness, colours and every pixel of all."""
+    """Shifts a share of the pictures of a batch, and changes brightness, colours and every pixel of all."""
 
-    def __init__(self, config: PretrainConfig) -> None:
+    def __init__(self, config: PretrainConfig, share: float) -> None:
         self._config = config
+        self._share = share
         self._rng = np.random.default_rng((config.seed, 1))
         # Drawn once, and used from another place on each time: normal numbers are dear.
         size = (config.batch + 1) * IMAGE * IMAGE * 3
@@ -178,7 +201,7 @@ class Augmenter:
         """(n, 3, h, w) float32 of (n, h, w, 3) uint8 pictures, which are changed."""
         config, rng, count = self._config, self._rng, len(pictures)
         shifts = rng.integers(-config.shift, config.shift + 1, (count, 2))
-        for i in np.flatnonzero(rng.random(count) < 0.5):
+        for i in np.flatnonzero(rng.random(count) < self._share):
             pictures[i] = shifted(pictures[i], shifts[i : i + 1], config.shift)[0]
         gains = rng.standard_normal((count, 1, 1, 1)) + 0.5 * rng.standard_normal((count, 1, 1, 3))
         factors = torch.from_numpy((np.exp(config.gain * gains) / 255.0).astype(np.float32))
@@ -207,8 +230,10 @@ def _seed(config: PretrainConfig, number: int) -> int:
 
 
 def _provenance(config: PretrainConfig, spent: float) -> dict[str, Any]:
+    """The recipe, with that of the file that it began with."""
     recipe = {name: value for name, value in asdict(config).items() if name not in ("out", "result", "start")}
-    return recipe | {"cpu_seconds": round(spent)}
+    recipe |= {"cpu_seconds": round(spent)}
+    return recipe if config.start is None else recipe | {"began_with": provenance(config.start)}
 
 
 def main() -> None:
