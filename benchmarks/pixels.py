@@ -225,6 +225,7 @@ def memory() -> dict[str, float]:
     import numpy as np
 
     from robot_rl.learn import replay
+    from robot_rl.learn.agent import shape_of
     from robot_rl.learn.compile import Program
     from robot_rl.learn.settings import LearnerConfig
     from robot_rl.learn.update import make_insert
@@ -233,19 +234,18 @@ def memory() -> dict[str, float]:
     rings = replay.Rings(config.capacity, config.demo_capacity)
     insert = Program(make_insert(config), donate=(0,))
 
-    def rows(crops: int) -> tuple[int, int, int]:
-        return replay.row_width(task()), 1 + crops, FEATURES * len(CAMERAS)
+    width = replay.row_width(task())
 
     def bytes_of(crops: int) -> float:
-        arrays = jax.tree.leaves(jax.eval_shape(lambda: replay.create(rings, *rows(crops))))
+        sight = shape_of(task(crops), config).sight
+        arrays = jax.tree.leaves(jax.eval_shape(lambda: replay.create(rings, width, sight)))
         return sum(a.size * a.dtype.itemsize for a in arrays) / (rings.online + rings.demo)
 
     def fill(rings: replay.Rings) -> replay.Replay:
-        width, views, size = rows(0)
-        store = replay.create(rings, width, views, size)
+        store = replay.create(rings, width, shape_of(task(), config).sight)
         flags = jnp.ones(config.block, bool)
         numbers = np.ones((config.block, width), np.float32)
-        seen = np.ones((config.block, 2, views, size), np.float16)
+        seen = np.ones((config.block, 2, 1, FEATURES * len(CAMERAS)), np.float16)
         return jax.block_until_ready(insert(store, numbers, flags, flags, seen))
 
     fill(replay.Rings(config.block, config.block))

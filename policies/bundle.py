@@ -53,6 +53,9 @@ def golden_observation(spec: EnvSpec) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(20230301)
     observation = {}
     for name, array in spec.observation.entries:
+        if array.dtype == "uint8":
+            observation[name] = rng.integers(0, 256, array.shape, np.uint8)
+            continue
         value = rng.uniform(-array.scale, array.scale, array.shape)
         observation[name] = np.clip(value, array.low, array.high).astype(array.dtype)
     return observation
@@ -75,7 +78,9 @@ def save_bundle(directory: Path, bundle: Bundle) -> None:
             "activation": "relu",
             "output": "mean and log standard deviation; the action is tanh(mean)",
             "sizes": [layers[0][0], *(shape[1] for shape in layers)],
-            "trunk": list(bundle.weights[TRUNK + "weight"].shape) if spec.observation.feature_names else None,
+            "trunk": list(trunk.shape)
+            if (trunk := bundle.weights.get(TRUNK + "weight")) is not None
+            else None,
             "discrete_gripper": layer_count(bundle.weights, GRIPPER_PREFIX) > 0,
         },
         "version": bundle.version,

@@ -9,6 +9,7 @@ Names of the arrays, shared by learner, bundle and exports (all float32):
                                                         keep, open (-1, 0, +1), layer-normalised
     trunk.weight (in, out), trunk.bias / .scale / .offset (out,)    for observations with features of images;
     gripper.trunk.weight / .bias / .scale / .offset                 likewise
+    encoder.N.M.weight / .bias                          for observations with images, see `convolutions`
 
 The input is the packed observation over `Spec.vector_scale`. With features it comes behind the output of the
 trunk, tanh(layer norm(features @ weight + bias) * scale + offset). The action is tanh(mean), or with a random
@@ -21,6 +22,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from policies import convolutions
 from robot_rl.core.errors import PolicyError
 from robot_rl.core.spec import EnvSpec, Observation
 
@@ -63,6 +65,9 @@ class GaussianPolicy:
         for first in ("layers.0.weight", f"{GRIPPER_PREFIX}layers.0.weight"):
             if first in arrays:
                 arrays[first][-scale.size :] /= scale[:, None]
+        self._cameras = [
+            (name, convolutions.layers_of(arrays, n)) for n, name in enumerate(spec.observation.image_names)
+        ]
         self._trunk = _trunk(arrays, TRUNK)
         self._gripper_trunk = _trunk(arrays, GRIPPER_PREFIX + TRUNK)
         self._max_log_std = np.log(arrays[MAX_STD][0])
@@ -83,9 +88,7 @@ class GaussianPolicy:
 
     def __call__(self, observation: Observation, rng: np.random.Generator | None) -> np.ndarray:
         """(a,) float32 in [-1, 1]; the mean action when `rng` is None, else a sample."""
-        vector, features = self.spec.observation.vector(observation), None
-        if self._trunk is not None:
-            features = self.spec.observation.features(observation).astype(np.float32)
+        vector, features = self.spec.observation.vector(observation), self._features(observation)
         x = _see(self._trunk, vector, features)
         for weight, bias in self._layers[:-1]:
             x = x @ weight
@@ -103,6 +106,15 @@ class GaussianPolicy:
             return action
         choice = GRIPPER_CHOICES[self._gripper_values(vector, features).argmax()]
         return np.append(action, choice)
+
+    def _features(self, observation: Observation) -> np.ndarray | None:
+        """(f,) float32 of all cameras; None without a trunk to take them."""
+        if self._trunk is None:
+            return None
+        if self._cameras:
+            parts = [convolutions.encode(layers, observation[name]) for name, layers in self._cameras]
+            return np.concatenate(parts)
+        return self.spec.observation.features(observation).astype(np.float32)
 
     def _gripper_values(self, vector: np.ndarray, features: np.ndarray | None) -> np.ndarray:
         """(3,) values of closing, keeping and opening, for a packed observation in its units."""
@@ -141,12 +153,15 @@ def check_weights(spec: EnvSpec, weights: Mapping[str, np.ndarray]) -> None:
     """Raise `PolicyError` unless the arrays make a network from this observation to this action."""
     gripper_layers = layer_count(weights, GRIPPER_PREFIX)
     outputs = {"": 2 * (spec.action.size - bool(gripper_layers)), GRIPPER_PREFIX: len(GRIPPER_CHOICES)}
-    known = {MAX_STD}
+    known, features = {MAX_STD}, spec.observation.feature_size
+    if spec.observation.image_names:
+        convolved, features = convolutions.check(weights, spec.observation)
+        known |= convolved
     if weights.get(MAX_STD, np.zeros(0)).shape != (1,) or not weights[MAX_STD][0] > 0:
         raise PolicyError(f"the weights hold no positive {MAX_STD} of shape (1,)")
     for prefix in ("", GRIPPER_PREFIX) if gripper_layers else ("",):
         width = spec.observation.vector_size
-        if features := spec.observation.feature_size:
+        if features:
             known |= {f"{prefix}{TRUNK}{part}" for part in ("weight", "bias", "scale", "offset")}
             width += _trunk_width(weights, prefix + TRUNK, features)
         count = layer_count(weights, prefix)

@@ -11,8 +11,8 @@ import numpy as np
 
 from policies.gaussian_policy import MAX_STD
 from robot_rl.core.errors import SpecError
-from robot_rl.core.spec import EnvSpec
-from robot_rl.learn import adam, networks
+from robot_rl.core.spec import EnvSpec, Spec
+from robot_rl.learn import adam, encoder, networks, replay
 from robot_rl.learn.networks import Params
 from robot_rl.learn.settings import LearnerConfig
 
@@ -33,12 +33,23 @@ class Shape:
     cameras: tuple[int, ...] = ()
     """Features of each camera; () when learning from the packed observation alone."""
     views: int = 1
-    """Views of each picture whose features are kept: the centre and the crops."""
+    """Views that each picture may show: the centre and the crops, or the shifts of the picture."""
+    picture: tuple[int, ...] = ()
+    """(h, w, 3) of every camera, where the encoder is trained; () where features are given."""
 
     @property
     def features(self) -> int:
         """Features of all cameras side by side."""
         return sum(self.cameras)
+
+    @property
+    def sight(self) -> jax.ShapeDtypeStruct | None:
+        """What replay keeps of the pictures of one transition; None without cameras."""
+        if self.picture:
+            return jax.ShapeDtypeStruct((2, len(self.cameras), *self.picture), jnp.uint8)
+        if self.cameras:
+            return jax.ShapeDtypeStruct((2, self.views, self.features), jnp.float16)
+        return None
 
     @property
     def continuous(self) -> int:
@@ -57,8 +68,21 @@ def shape_of(spec: EnvSpec, config: LearnerConfig) -> Shape:
     if spec.observation.vector_size == 0:
         raise SpecError("the observation has no float32 vector to learn from")
     seen = spec.observation
+    if seen.image_names:
+        return _shape_of_pictures(seen, spec.action.size, discrete)
     cameras = tuple(seen[name].size for name in seen.feature_names)
     return Shape(seen.vector_size, spec.action.size, discrete, cameras, 1 + seen.crops)
+
+
+def _shape_of_pictures(seen: Spec, actions: int, discrete: bool) -> Shape:
+    if seen.feature_names:
+        raise SpecError(f"learn from {list(seen.feature_names)} or from {list(seen.image_names)}, not both")
+    pictures = {seen[name].shape for name in seen.image_names}
+    if len(pictures) > 1:
+        raise SpecError(f"pictures of different sizes cannot be learned from together: {sorted(pictures)}")
+    (picture,) = pictures
+    cameras = (encoder.feature_count(*picture[:2]),) * len(seen.image_names)
+    return Shape(seen.vector_size, actions, discrete, cameras, replay.SHIFTS, picture)
 
 
 class Agent(NamedTuple):
@@ -82,6 +106,9 @@ class Agent(NamedTuple):
     """() int32, environment steps learned from, demonstrations not counted."""
     updates: jax.Array
     """() int32, critic steps taken."""
+    encoder: Params | None = None
+    """The encoder that is trained with the critics; None where there is none to train."""
+    encoder_moments: adam.Moments | None = None
 
 
 def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
@@ -98,6 +125,7 @@ def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
     if shape.discrete_gripper:
         sizes = [inputs, *config.hidden, GRIPPER_CHOICES]
         gripper = networks.init_trunk(gripper_key, *trunk) | networks.init_mlp(gripper_key, sizes, norm=norm)
+    eyes = encoder.init(jax.random.fold_in(key, 1), len(shape.cameras)) if shape.picture else None
     log_temperature = jnp.asarray(np.log(np.float32(config.initial_temperature)), jnp.float32)
     return Agent(
         actor=actor,
@@ -113,6 +141,8 @@ def create(shape: Shape, config: LearnerConfig, seed: int) -> Agent:
         key=jax.random.key_data(stream),
         steps=jnp.int32(0),
         updates=jnp.int32(0),
+        encoder=eyes,
+        encoder_moments=None if eyes is None else adam.init(eyes),
     )
 
 
@@ -121,4 +151,5 @@ def actor_arrays(agent: Agent, config: LearnerConfig) -> dict[str, np.ndarray]:
     arrays = {name: np.asarray(array) for name, array in agent.actor.items()}
     arrays[MAX_STD] = np.array([config.max_std], np.float32)
     arrays |= {f"gripper.{name}": np.asarray(array) for name, array in agent.gripper.items()}
+    arrays |= {name: np.asarray(array) for name, array in (agent.encoder or {}).items()}
     return arrays

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from robot_rl.learn import adam, networks, replay
+from robot_rl.learn import adam, encoder, networks, replay
 from robot_rl.learn.agent import Agent, Shape
 from robot_rl.learn.networks import Params
 from robot_rl.learn.replay import Chosen, Replay, Rings
@@ -45,7 +45,7 @@ def make_pretrain(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Ag
 
         def step(agent: Agent, chosen: Chosen) -> tuple[Agent, jax.Array]:
             batch = replay.unpack(memory.rows[chosen.rows], shape.observations, shape.actions)
-            batch = replay.look(memory, batch, chosen, shape.cameras)
+            batch = encoder.encoded(agent.encoder, replay.look(memory, batch, chosen, shape.cameras))
             value, (actor_gradient, gripper_gradient) = jax.value_and_grad(loss)(
                 (agent.actor, agent.gripper), batch
             )

@@ -19,6 +19,7 @@ from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Key, Source, Transition
 from robot_rl.learn import agent as agents
 from robot_rl.learn import checkpoint, replay
+from robot_rl.learn.affordable import require_accelerator
 from robot_rl.learn.bc import make_pretrain
 from robot_rl.learn.compile import Program, is_ready, use_disk_cache, use_one_thread
 from robot_rl.learn.settings import LearnerConfig
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     """One packed transition."""
 
     numbers: np.ndarray  # (width,) float32
-    features: np.ndarray | None  # (2, views, f) float16
+    features: np.ndarray | None  # (2, views, f) float16, or pictures (2, cameras, h, w, 3) uint8
 
 
 def _stack(rows: Sequence[Row], size: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -66,6 +67,7 @@ class Learner:
         use_disk_cache()
         self.spec, self.config, self.seed = spec, config, seed
         self.shape = agents.shape_of(spec, config)
+        require_accelerator(self.shape, config)
         self.received = 0
         """Transitions taken, demonstrations included."""
         self.steps = 0
@@ -81,7 +83,7 @@ class Learner:
         }
         self._agent = agents.create(self.shape, config, seed)
         rings = replay.Rings(config.capacity, config.demo_capacity)
-        self._replay = replay.create(rings, replay.row_width(spec), self.shape.views, self.shape.features)
+        self._replay = replay.create(rings, replay.row_width(spec), self.shape.sight)
         self._metrics: dict[str, jax.Array] = {}
         self._version = 1 if config.demonstrations == 0 else 0
         self._demos: list[Row] = []

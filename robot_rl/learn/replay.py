@@ -8,6 +8,9 @@ Where a policy sees, a second array of float16 holds the features of every row's
 they were taken: the centre view and K randomly shifted crops. Whenever a row is drawn, each picture of each
 camera shows one of its 1 + K views, all equally likely (the random shifts of DrQ, Kostrikov et al. 2021,
 made before instead of after sampling). The centre, which the policy acts on, is one of them.
+
+Where the encoder itself is trained, that array holds the pictures as uint8 instead, and a view is one of the
+81 shifts of up to 4 pixels, made when the row is drawn.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ import numpy as np
 
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Transition
+
+SHIFT = 4
+"""Largest shift of a picture, either way (DrQ) [pixels]."""
+SHIFTS = (2 * SHIFT + 1) ** 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class Replay(NamedTuple):
     online_total: jax.Array  # () int32
     demo_total: jax.Array  # () int32
     features: jax.Array | None = None
-    """(online + demo, 2, views, f) float16 of observation and next observation; None without cameras."""
+    """(online + demo, 2, views, f) float16 of observation and next observation; None without cameras. For an
+    encoder that is trained: pictures (online + demo, 2, cameras, h, w, 3) uint8."""
 
 
 class Chosen(NamedTuple):
@@ -58,7 +66,8 @@ class Batch(NamedTuple):
     penalty: jax.Array
     continues: jax.Array
     features: jax.Array | None = None
-    """(..., f) float16 of the observation's pictures; None without cameras."""
+    """(n, f) of the observation's pictures; None without cameras. For an encoder that is trained: the
+    pictures (n, cameras, h, w, 3) uint8, until it encodes them."""
     next_features: jax.Array | None = None
 
 
@@ -96,17 +105,20 @@ def unpack(rows: jax.Array, observations: int, actions: int) -> Batch:
 
 
 def pack_features(spec: EnvSpec, transition: Transition) -> np.ndarray | None:
-    """Features (2, views, f) float16 of a transition's pictures; None without cameras."""
-    if not spec.observation.feature_names:
-        return None
+    """Features (2, views, f) float16 of a transition's pictures, or the pictures; None without cameras."""
     seen = spec.observation
+    if seen.image_names:
+        pairs = transition.observation, transition.next_observation
+        return np.stack([np.stack([pair[name] for name in seen.image_names]) for pair in pairs])
+    if not seen.feature_names:
+        return None
     return np.stack([seen.views(transition.observation), seen.views(transition.next_observation)])
 
 
-def create(rings: Rings, width: int, views: int = 1, features: int = 0) -> Replay:
-    """Empty rings for rows of `width` floats, and for `views` times `features` of each picture."""
+def create(rings: Rings, width: int, sight: jax.ShapeDtypeStruct | None = None) -> Replay:
+    """Empty rings for rows of `width` floats and what `sight` says of each picture's features."""
     zero, size = jnp.zeros((), jnp.int32), rings.online + rings.demo
-    seen = jnp.zeros((size, 2, views, features), jnp.float16) if features else None
+    seen = None if sight is None else jnp.zeros((size, *sight.shape), sight.dtype)
     return Replay(jnp.zeros((size, width), jnp.float32), zero, zero + 0, seen)
 
 
@@ -120,7 +132,7 @@ def insert(
 ) -> Replay:
     """Append each row of `rows` (n, width) to the rings that its flags (n,) name, oldest overwritten.
 
-    `features` (n, 2, views, f) are those of the rows' pictures.
+    `features` (n, ...) are those of the rows' pictures.
     """
 
     def slots(flags: jax.Array, total: jax.Array, start: int, size: int) -> tuple[jax.Array, jax.Array]:
@@ -166,6 +178,11 @@ def look(replay: Replay, batch: Batch, chosen: Chosen, cameras: tuple[int, ...])
     features = replay.features
     if features is None:
         return batch
+    if features.dtype == jnp.uint8:
+        pictures = features.at[chosen.rows].get(mode="promise_in_bounds")
+        if chosen.views is not None:
+            pictures = shifted(pictures, chosen.views)
+        return batch._replace(features=pictures[:, 0], next_features=pictures[:, 1])
 
     def seen(which: int) -> jax.Array:
         parts, start = [], 0
@@ -177,3 +194,16 @@ def look(replay: Replay, batch: Batch, chosen: Chosen, cameras: tuple[int, ...])
         return jnp.concatenate(parts, axis=-1)
 
     return batch._replace(features=seen(0), next_features=seen(1))
+
+
+def shifted(pictures: jax.Array, views: jax.Array) -> jax.Array:
+    """Pictures (..., h, w, 3), each moved by the shift that its view (...) numbers; the edge is repeated."""
+    height, width = pictures.shape[-3:-1]
+    margin = ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
+    padded = jnp.pad(pictures.reshape(-1, *pictures.shape[-3:]), margin, mode="edge")
+    down, right = jnp.divmod(views.ravel(), 2 * SHIFT + 1)
+
+    def crop(picture: jax.Array, down: jax.Array, right: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(picture, (down, right, 0), (height, width, 3))
+
+    return jax.vmap(crop)(padded, down, right).reshape(pictures.shape)

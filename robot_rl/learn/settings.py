@@ -31,6 +31,8 @@ class LearnerConfig:
     """Part of each batch that is drawn from the demonstration buffer, in [0, 1]."""
     utd_ratio: int = 4
     """Critic steps for each environment step (and for each actor step)."""
+    force_cpu: bool = False
+    """Train an encoder end to end (`encoder.kind` "trainable") on a CPU, however long that takes."""
     block: int = 10
     """Environment steps for each call of the update program; weights are published once a block."""
     learning_starts: int = 100

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from robot_rl.learn import adam, networks, replay
+from robot_rl.learn import adam, encoder, networks, replay
 from robot_rl.learn.agent import GRIPPER_CHOICES, Agent, Shape
 from robot_rl.learn.networks import Params
 from robot_rl.learn.replay import Batch, Chosen, Replay, Rings
@@ -63,15 +63,21 @@ def td_target(
 def critic_step(
     agent: Agent, shape: Shape, config: LearnerConfig, batch: Batch, noise: jax.Array, order: jax.Array
 ) -> tuple[Agent, Metrics]:
-    """One step of the critics and of the gripper's Q-function, and of their targets."""
-    y = td_target(agent, shape, config, batch, noise, order)
+    """One step of the critics and of the gripper's Q-function, and of their targets.
+
+    An encoder that is trained takes its step here too: it follows the critics alone.
+    """
+    seen = encoder.encoded(agent.encoder, batch)
+    y = td_target(agent, shape, config, seen, noise, order)
     arm = batch.action[..., : shape.continuous]
 
-    def loss(critic: Params) -> tuple[jax.Array, jax.Array]:
-        q = networks.ensemble_values(critic, batch.observation, arm, batch.features)
+    def loss(critic: Params, eyes: Params | None) -> tuple[jax.Array, jax.Array]:
+        features = encoder.encoded(eyes, batch).features
+        q = networks.ensemble_values(critic, batch.observation, arm, features)
         return 0.5 * jnp.square(q - y).mean(-1).sum(), q
 
-    (value, q), gradient = jax.value_and_grad(loss, has_aux=True)(agent.critic)
+    differentiated = jax.value_and_grad(loss, (0, 1), has_aux=True)
+    (value, q), (gradient, eyes_gradient) = differentiated(agent.critic, agent.encoder)
     critic, moments = adam.step(agent.critic, gradient, agent.critic_moments, config.learning_rate)
     agent = agent._replace(
         critic=critic,
@@ -79,9 +85,12 @@ def critic_step(
         target=adam.polyak(agent.target, critic, config.tau),
         updates=agent.updates + 1,
     )
+    if agent.encoder_moments is not None:
+        eyes, moments = adam.step(agent.encoder, eyes_gradient, agent.encoder_moments, config.learning_rate)
+        agent = agent._replace(encoder=eyes, encoder_moments=moments)
     metrics = {"critic_loss": value / config.critics, "q_mean": q.mean(), "target_mean": y.mean()}
     if shape.discrete_gripper:
-        agent, gripper_loss = gripper_step(agent, config, batch)
+        agent, gripper_loss = gripper_step(agent, config, seen)
         metrics["gripper_loss"] = gripper_loss
     return agent, metrics
 
@@ -244,7 +253,7 @@ def make_update(shape: Shape, config: LearnerConfig) -> Callable[..., tuple[Agen
             steps = critic_batches, chosen, noise, orders
             agent, critic_metrics = jax.lax.scan(one_critic_step, agent, steps)
             last, chosen = jax.tree.map(lambda x: x[-1], (critic_batches, chosen))
-            last = replay.look(memory, last, chosen, shape.cameras)
+            last = encoder.encoded(agent.encoder, replay.look(memory, last, chosen, shape.cameras))
             agent, actor_metrics = actor_step(agent, shape, config, last, last_noise, trust, weight)
             return agent, {k: v.mean() for k, v in critic_metrics.items()} | actor_metrics
 

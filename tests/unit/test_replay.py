@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from robot_rl.learn import replay
+from robot_rl.learn.agent import Shape
 from robot_rl.learn.replay import Batch, Chosen, Replay, Rings
 from tests.unit.learner_samples import CAMERAS, SPEC, noise_transition, seeing, with_sight
 
@@ -90,7 +91,7 @@ def filled(count: int) -> tuple[Replay, np.ndarray]:
     transitions = [with_sight(noise_transition(n), SEEING) for n in range(count)]
     features = np.stack([f for t in transitions if (f := replay.pack_features(SEEING, t)) is not None])
     numbers = jnp.asarray(np.stack([replay.pack(SEEING, t) for t in transitions]))
-    memory = replay.create(RINGS, numbers.shape[1], 1 + CROPS, sum(SIZES))
+    memory = replay.create(RINGS, numbers.shape[1], jax.ShapeDtypeStruct(features.shape[1:], jnp.float16))
     flags = jnp.ones(count, bool)
     return replay.insert(memory, RINGS, numbers, flags, flags & False, jnp.asarray(features)), features
 
@@ -152,7 +153,7 @@ def test_views_are_drawn_alike_and_independently() -> None:
 @pytest.mark.parametrize(("crops", "limit"), [(0, 3000), (4, 17000)])
 def test_a_transition_of_two_cameras_fits_its_budget(crops: int, limit: int) -> None:
     rings = Rings(online=90, demo=10)
-    width = 2 * 14 + 5 + 3
-    memory = jax.eval_shape(lambda: replay.create(rings, width, 1 + crops, 512))
+    sight = Shape(14, 5, False, (256, 256), 1 + crops).sight
+    memory = jax.eval_shape(lambda: replay.create(rings, 2 * 14 + 5 + 3, sight))
     size = sum(array.size * array.dtype.itemsize for array in jax.tree.leaves(memory))
     assert size / 100 <= limit
