@@ -152,3 +152,15 @@ def test_an_installed_wheel_is_a_ros_package(wheel: Path, tmp_path: Path) -> Non
     assert share == prefix / "share" / "robot_rl"
     launch_files = {path.name for path in (ROOT / "launch").glob("*.launch.py")}
     assert {path.name for path in (share / "launch").glob("*")} == launch_files
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no other to wake")
+def test_numpy_multiplies_with_one_thread() -> None:
+    code = (
+        "import os, robot_rl, numpy as np; a = np.ones((400, 400)); a @ a; "
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
