@@ -18,7 +18,7 @@ from robot_rl.core.frames import swing_twist, tool_yaw
 from robot_rl.core.types import ArmState
 
 _SPOTS = 6
-_ABOVE = (0.38, -0.22, 0.15), (0.62, 0.22, 0.25)
+_ABOVE = (0.38, -0.22, 0.16), (0.62, 0.22, 0.26)
 """Corners of the box above the table in which success is held up [m]."""
 
 
@@ -55,7 +55,7 @@ class PickShow:
         self._kind = kind
         self._away = direction(rng)
         self._spots = rng.uniform(*_ABOVE, (_SPOTS, 3))
-        self._low = float(rng.uniform(0.05, 0.1))
+        self._low = float(rng.uniform(0.06, 0.13))
         self._closed = bool(rng.random() < 0.5)
         self._since = None
 

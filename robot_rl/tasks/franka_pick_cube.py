@@ -34,7 +34,8 @@ class FrankaPickCube(ArmTaskConfig):
         return PickCube(self.goal, self.control_rate)
 
     def skill(self) -> PickSkill:
-        return PickSkill()
+        # Where only pictures tell how high the cube is, she lifts it well beyond the height that counts.
+        return PickSkill(lift=0.2) if self.cameras else PickSkill()
 
     def show(self) -> PickShow:
         return PickShow(self.skill())

@@ -23,7 +23,7 @@ class PickCubeConfig:
     margin: float = 0.003
     """Added to the height that the robot itself must sense, so that marker noise does not end an episode
     that ground truth would not call a success [m]."""
-    label_margin: float = 0.02
+    label_margin: float = 0.03
     """A person calls the cube lifted when it is this much higher than it must be [m]."""
     hold_time: float = 0.5
     """How long the cube must be held there [s]."""
