@@ -129,12 +129,14 @@ class PegShow:
         self._kind = "success"
         self._away = np.zeros(2)
         self._aside = 0.0
+        self._shallow = 0.0
         self._since: float | None = None
 
     def begin(self, kind: str, rng: np.random.Generator) -> None:
         self._kind = kind
         self._away = direction(rng)
-        self._aside = float(rng.uniform(0.006, 0.03))
+        self._aside = float(rng.uniform(0.003, 0.03))
+        self._shallow = float(rng.uniform(0.005, 0.017))
         self._since = None
 
     def intend(self, seen: View, hand: ArmState, time: float) -> Intent:
@@ -159,14 +161,12 @@ class PegShow:
 
     def _insert(self, seen: View, hand: ArmState, time: float, deep: bool) -> Intent:
         depth = self.skill.depth_of(seen.truth[self.skill.hole], hand)
-        if depth < (0.8 * self.skill.depth if deep else 0.006) and self._since is None:
+        if depth < (0.8 * self.skill.depth if deep else 0.004) and self._since is None:
             return self.skill.intend(seen, hand)
         if self._since is None:
             self._since = time
         held = time - self._since
-        wanted = self.skill.depth if deep else 0.008
-        if deep and 1.2 < held < 2.6:
-            wanted = 0.008
+        wanted = self._shallow if not deep or 1.2 < held < 2.6 else self.skill.depth
         # Along the hole alone: the walls keep the peg where it is.
         way = np.array([0.0, 0.0, depth - wanted])
         return Intent("hold", way, 0.0, 0)
