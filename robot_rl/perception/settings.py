@@ -103,8 +103,9 @@ class ClassifierConfig:
     """What `robot-rl train-classifier` wrote; "": `robot-rl train` collects labels and trains one first."""
     threshold: float = 0.0
     """Probability above which a stage counts as reached; 0 takes the calibrated one of the classifier."""
-    hold_time: float = 0.5
-    """How long a stage's probability must stay above the threshold [s]."""
+    hold_time: float = 0.7
+    """How long a stage's probability must stay above the threshold [s]; a little longer than the task itself
+    asks for, since a frame too early must not end an episode that is not yet a success."""
     label_episodes: int = 24
     """Episodes in which the person shows success and failure before the classifier is trained [episodes]."""
     vice: bool = False
