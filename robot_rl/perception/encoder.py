@@ -45,7 +45,7 @@ class CameraNetwork:
     mean: Tensor
     """(256,)."""
     deviation: Tensor
-    """(256,) standard deviation, more than 0."""
+    """(256,) standard deviation over the scale that the feature is handed on with, more than 0."""
     labels: tuple[str, ...] = ()
     """What the outputs of the head are, such as "cube.x"; () where there is no head, or a random one."""
     near: int = 0

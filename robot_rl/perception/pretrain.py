@@ -43,7 +43,7 @@ from robot_rl.perception.encoder import (
     shifted,
 )
 from robot_rl.perception.evaluate import evaluate
-from robot_rl.perception.labels import LABELS, NEAR
+from robot_rl.perception.labels import LABELS, NEAR, scales
 from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
 from robot_rl.perception.settings import IMAGE, SHIPPED, EncoderConfig
 
@@ -167,7 +167,7 @@ class Trainer:
         with torch.inference_mode():
             parts = [self.network.features(as_input(p)) for p in torch.from_numpy(images[:4000]).split(250)]
         features = torch.cat(parts)
-        deviation = features.std(0).clamp_min(1e-3)
+        deviation = features.std(0).clamp_min(1e-3) / torch.from_numpy(scales(self.camera))
         return CameraNetwork(
             self.network, features.mean(0), deviation, LABELS[self.camera], NEAR[self.camera]
         )
