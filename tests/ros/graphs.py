@@ -36,7 +36,7 @@ REACH: Mapping[str, Any] = {
 PIXELS = "franka_pick_cube:pixels"
 """The task that the tests see through cameras."""
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time that a test waits for something [s]."""
 
 

@@ -32,17 +32,19 @@ def judged(folder: Path, **changes: Any) -> ArmTaskConfig:
     weights = {name: rng.normal(0.0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
     config = pixels(reward="classifier", classifier__directory=str(folder), **changes)
     facts = ClassifierFacts(config.encoder.digest, config.cameras, 1, 0.99, 5, 2, (30,), (60,))
-    RewardClassifier(weights, facts).save(folder)
+    RewardClassifier(weights, facts, rng.normal(size=(40, 512)).astype(np.float16)).save(folder)
     return config
 
 
 def test_the_graph_sees_what_one_process_sees(tmp_path: Path) -> None:
-    """Bit for bit, with crops, a classifier and another look for every episode; the logs hold all of it."""
-    changes: dict[str, Any] = {"encoder__crops": 2, "look": 0.3, "distractors": 1}
+    """Bit for bit, and in the logs: with crops, other looks, and a classifier that learns from practice."""
+    changes: dict[str, Any] = {"encoder__crops": 2, "look": 0.3, "distractors": 1, "classifier__vice": True}
     config = judged(tmp_path / "classifier", session__evaluation_episodes=1, **changes)
     with running(tmp_path / "run", config, PIXELS, policy="random", seed=3) as graph:
         graph.run()
     expected, _ = play_in_process(config, 3)
+    trained = RewardClassifier.load(tmp_path / "classifier")
+    changed = []
 
     codec, encoder = TransitionCodec(config.spec), load_encoder(config.encoder, config.cameras)
     recorded = []
@@ -68,6 +70,8 @@ def test_the_graph_sees_what_one_process_sees(tmp_path: Path) -> None:
         assert sorted(infos) == ["side/camera_info", "wrist/camera_info"]
         assert set(pictures) == {(camera, stamp) for camera in config.cameras for stamp in states}
         assert probabilities.keys() == states
+        first = {stamp: trained({c: features[c, stamp] for c in config.cameras}) for stamp in states}
+        changed.append(any(probabilities[stamp] != list(first[stamp]) for stamp in states))
         for transition in own:
             for camera in config.cameras:
                 seen = features[camera, transition.stamp]
@@ -75,6 +79,8 @@ def test_the_graph_sees_what_one_process_sees(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(after[f"{camera}.features"], seen.centre)
                 np.testing.assert_array_equal(after[f"{camera}.crops"], seen.crops)
         recorded += own
+    assert not changed[0]
+    assert changed[-1]
     assert len(recorded) == len(expected) > 50
     for ours, theirs in zip(recorded, expected, strict=True):
         assert_same(ours, theirs)
