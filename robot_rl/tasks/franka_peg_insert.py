@@ -8,6 +8,7 @@ from policies.scripted_person import PersonConfig
 from policies.shows import PegShow
 from policies.skills import PegSkill
 from robot_rl.env.cartesian_action import ActionConfig
+from robot_rl.env.session import SessionConfig
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.peg_insert import PegInsert, PegInsertConfig
@@ -38,6 +39,10 @@ class FrankaPegInsert(ArmTaskConfig):
         )
     )
     """The learner."""
+    session: SessionConfig = field(
+        default_factory=lambda: SessionConfig(evaluate_every=2000, promising=0.5, good_length=0.8)
+    )
+    """Course of the training."""
     goal: PegInsertConfig = field(default_factory=PegInsertConfig)
     """What counts as success."""
 

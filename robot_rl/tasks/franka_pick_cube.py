@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from policies.shows import PickShow
 from policies.skills import PickSkill
+from robot_rl.env.session import SessionConfig
 from robot_rl.learn.settings import LearnerConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.pick_cube import PickCube, PickCubeConfig
@@ -42,4 +43,6 @@ class FrankaPickCube(ArmTaskConfig):
 
 
 CONFIG = FrankaPickCube()
-PIXELS = replace(CONFIG, cameras=("wrist", "side"))
+PIXELS = replace(
+    CONFIG, cameras=("wrist", "side"), session=SessionConfig(max_steps=7000, promising=0.5, good_length=0.65)
+)
