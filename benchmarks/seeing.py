@@ -3,8 +3,8 @@
 Every variant trains in one process as `robot-rl train TASK --obs pixels --reward classifier` does: labels
 from the scripted person's late and sometimes wrong keys, a classifier trained on them, 5 demonstrations,
 practice with corrections, and 100 fresh episodes with nobody helping, once more with a changed look and two
-things on the table that mean nothing. The classifier is then judged on fresh shows, half of them failures. A finished
-seed is kept in benchmarks/results/seeing/ and not run again (`--fresh` does).
+things on the table that mean nothing. The classifier is then judged on fresh shows, half of them failures. A
+finished seed is kept in benchmarks/results/seeing/ and not run again (`--fresh` does).
 """
 
 from __future__ import annotations
