@@ -193,11 +193,11 @@ def body(stop: StopFlag) -> None:
     parameters.check_all_known()
     if not is_encoded(config):
         raise ConfigError(
-            f"nothing is encoded in the task {settings.task!r}: it has no cameras, or encoder.kind trainable"
+            f"nothing is encoded in the task {settings.task!r}: no cameras, or raw pictures and no classifier"
         )
     from robot_rl.perception.encoder import load_encoder
 
-    encoder = load_encoder(config.encoder, config.cameras, settings.threads)
+    encoder = load_encoder(config.frozen_encoder, config.cameras, settings.threads)
     frames = Frames(nodes[0], encoder, settings)
     judge: Judge | None = None
     if is_judged(config) and (classifier := config.make_classifier(encoder.digest)) is not None:

@@ -97,8 +97,6 @@ class TopicVision:
         if self.robot.rate is None:
             seen = {topic: self.robot.messages[topic] for topic in self._awaited}
         else:
-            if len(self._newest) < len(self._awaited):
-                raise StaleStateError(f"still waiting for {self._missing(0)}")
             seen = {topic: value for topic, (_, value) in self._newest.items()}
         images = {c: seen[image_topic(c)] for c in self.cameras if image_topic(c) in seen}
         features = {c: seen[features_topic(c)] for c in self.cameras if features_topic(c) in seen}

@@ -207,8 +207,16 @@ class ArmTaskConfig(ABC):
 
         return Vice(classifier)
 
+    @property
+    def frozen_encoder(self) -> EncoderConfig:
+        """What makes features: the task's encoder, or the shipped one where the learner trains its own.
+
+        A reward classifier needs features that stay as they are.
+        """
+        return EncoderConfig() if self.encoder.kind == "trainable" else self.encoder
+
     def make_encoder(self) -> Encoder:
         """The encoder of the cameras' pictures."""
         from robot_rl.perception.encoder import load_encoder
 
-        return load_encoder(self.encoder, self.cameras)
+        return load_encoder(self.frozen_encoder, self.cameras)

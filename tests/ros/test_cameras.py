@@ -86,6 +86,27 @@ def test_the_graph_sees_what_one_process_sees(tmp_path: Path) -> None:
         assert_same(ours, theirs)
 
 
+def test_a_trainable_encoder_gets_the_pictures(tmp_path: Path) -> None:
+    """They are the camera's own, and no perception process is started for them."""
+    config = pixels(
+        encoder__kind="trainable", goal__time_limit=1.0, learner__demonstrations=0, session__max_steps=10
+    )
+    with running(tmp_path / "run", config, PIXELS, policy="random") as graph:
+        assert "perception" not in graph.supervisor.processes
+        graph.run()
+    codec, pictures, own = TransitionCodec(config.spec), {}, []
+    (log,) = (tmp_path / "run" / "episodes").glob("*.mcap")
+    for topic, _, _, message in read(log, {TRANSITIONS_TOPIC, "wrist/image_raw"}):
+        if topic == TRANSITIONS_TOPIC:
+            own += codec.decode(message.data)
+        else:
+            pictures[nanoseconds_of(message.header.stamp)] = message.data
+    assert len(own) == 10
+    for transition in own:
+        seen = transition.next_observation["wrist.image"]
+        np.testing.assert_array_equal(seen.reshape(-1), pictures[transition.stamp])
+
+
 def test_labels_are_recorded_with_pictures(tmp_path: Path) -> None:
     config = pixels(
         reward="person", learner__demonstrations=0, session__label_episodes=2, session__max_steps=0
