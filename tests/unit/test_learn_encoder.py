@@ -73,7 +73,7 @@ def test_numpy_and_jax_agree(config: LearnerConfig, tmp_path: Path) -> None:
     packed = np.stack([SPEC.observation.vector(o) / SPEC.observation.vector_scale for o in observations])
     pictures = np.stack([np.stack([o["wrist.image"], o["side.image"]]) for o in observations])
     assert learned.encoder is not None
-    features = encoder.encode(learned.encoder, jnp.asarray(pictures))
+    features = jax.jit(encoder.encode)(learned.encoder, jnp.asarray(pictures))
     assert features.shape == (20, 2 * encoder.feature_count(12, 10))
     mean, _ = networks.actor(learned.actor, jnp.asarray(packed), config.max_std, features)
     actions = np.stack([policy(o, None) for o in observations])
