@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from robot_rl.cli import COMMANDS
+from robot_rl.data import recorder
+from robot_rl.nodes import camera_topics
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SAFETY.md", "CHANGELOG.md")]
@@ -64,7 +66,7 @@ def test_python_of_the_documentation_runs(page: Path) -> None:
 
 def test_the_command_line_page_lists_every_command() -> None:
     page = (ROOT / "docs" / "command_line.md").read_text()
-    assert set(re.findall(r"^\| `robot-rl ([a-z]+)", page, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `robot-rl ([a-z-]+)", page, re.MULTILINE)) == set(COMMANDS)
 
 
 def test_the_readme_is_short_and_knows_the_folders() -> None:
@@ -91,12 +93,16 @@ def interfaces_of_the_nodes() -> set[str]:
 
 
 def literal_names(argument: ast.expr) -> set[str]:
-    """The name in a call; `OBJECT` stands for the part that is computed."""
+    """The name in a call; `OBJECT` and `CAMERA` stand for the parts that are computed."""
     if isinstance(argument, ast.Constant):
         return {str(argument.value)}
     if isinstance(argument, ast.JoinedStr):
         parts = [part.value if isinstance(part, ast.Constant) else "OBJECT" for part in argument.values]
         return {"".join(map(str, parts))}
+    if isinstance(argument, ast.Name) and argument.id.endswith("_TOPIC"):
+        return {getattr(recorder, argument.id)}
+    if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Name):
+        return {getattr(camera_topics, argument.func.id)("CAMERA")}
     return set()
 
 
