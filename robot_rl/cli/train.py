@@ -13,7 +13,7 @@ from robot_rl.cli.classifier_first import with_classifier
 from robot_rl.cli.report import TrainingProgress, print_json, print_summary
 from robot_rl.core.types import EpisodeResult, Mode
 from robot_rl.data.recorder import EpisodeRecorder
-from robot_rl.data.run_directory import RunDirectory, provenance, versions
+from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.env.session import Evaluation, Session
 from robot_rl.env.summary import evaluation_metrics, plot_session, practice_metrics, summarise
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -52,10 +52,14 @@ def run(
     task: str, config: ArmTaskConfig, seed: int, out: Path, log_episodes: bool = True, quiet: bool = False
 ) -> dict:
     """Train, write the run directory, and return its summary."""
+    from robot_rl.learn.affordable import require_accelerator
+    from robot_rl.learn.agent import shape_of
     from robot_rl.learn.learner import Learner
     from robot_rl.learn.train import train
 
     began = time.monotonic()
+    check_vacant(out)  # before labels and classifier, which come first, go into another run's directory
+    require_accelerator(shape_of(config.spec, config.learner), config.learner)
     config, lessons = with_classifier(config, task, seed, out, quiet)
     directory = RunDirectory.create(out, config, task, seed)
     env, arm = config.simulate()
