@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String, UInt8MultiArray
 
-from robot_rl.core.errors import CodecError
-from robot_rl.core.types import ArmCommand, ArmState, Pose, TeleopCommand
+from robot_rl.core.errors import CameraError, CodecError
+from robot_rl.core.types import ArmCommand, ArmState, Pose, StampedImage, TeleopCommand
 from robot_rl.data.json_messages import Intervention
 from robot_rl.nodes import convert
 from robot_rl.nodes.messages import SafetyState
@@ -126,3 +126,44 @@ def test_another_gripper_is_refused(message):
 def test_text_that_is_no_message_is_refused():
     with pytest.raises(CodecError, match="SafetyState message is not JSON"):
         convert.json_from(SafetyState, String(data="{"))
+
+
+@given(stamps, st.integers(1, 9), st.integers(1, 9), st.data())
+def test_a_picture(stamp, height, width, data):
+    image = data.draw(arrays(np.uint8, (height, width, 3)))
+    message = over_the_wire(convert.image_message("side", StampedImage(stamp, image)))
+    assert message.header.frame_id == "side_optical_frame"
+    back = convert.image_from(message)
+    assert back.stamp == stamp
+    np.testing.assert_array_equal(back.image, image)
+    assert convert.cdr_stamp(serialize_message(message)) == stamp
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"encoding": "bgr8"}, "encoding 'bgr8', expected 'rgb8'"),
+        ({"encoding": "16UC1"}, "encoding '16UC1'"),
+        ({"width": 3}, "rows of 6, expected 18 in rows of 9"),
+        ({"height": 3}, "has 12 bytes"),
+        ({"step": 8}, "rows of 8"),
+        ({"data": b""}, "has 0 bytes"),
+    ],
+)
+def test_a_picture_of_another_form_is_refused(changes, reason):
+    given = {"height": 2, "width": 2, "encoding": "rgb8", "step": 6, "data": bytes(12)} | changes
+    with pytest.raises(CameraError, match=reason):
+        convert.image_from(Image(**given))
+
+
+@given(stamps, st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_how_likely_success_is(stamp, stages):
+    message = over_the_wire(convert.probability_message(stamp, tuple(stages)))
+    assert convert.nanoseconds_of(message.header.stamp) == stamp
+    assert convert.probability_from(message) == tuple(stages)
+
+
+@pytest.mark.parametrize("names", [[], ["success"], ["stage1", "stage2"]])
+def test_probabilities_of_something_else_are_refused(names):
+    with pytest.raises(CodecError, match="expected stage1, stage2"):
+        convert.probability_from(JointState(name=names, position=[0.5] if names else []))
