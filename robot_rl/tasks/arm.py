@@ -31,6 +31,7 @@ from robot_rl.perception.settings import (
 from robot_rl.tasks.pixels import PixelTask
 from robot_rl.tasks.proprioception import Proprioception
 from robot_rl.tasks.scene_cameras import SceneCameras
+from sim.arm.looks import MAX_DISTRACTORS
 from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
@@ -73,9 +74,15 @@ class ArmTaskConfig(ABC):
     def __post_init__(self) -> None:
         if self.action.linear_leash > 0.2:
             raise ConfigError(f"action.linear_leash of {self.action.linear_leash} m is no leash: at most 0.2")
-        if self.reward == "classifier" and not self.cameras:
+        if self.reward != "pose" and not self.cameras:
             raise ConfigError(
-                "a reward classifier looks through cameras, and this task has none: choose --obs pixels"
+                f"reward {self.reward!r} is for tasks that are seen through cameras, and this one has none: "
+                "choose --obs pixels"
+            )
+        if not 0.0 <= self.look <= 1.0 or not 0 <= self.distractors <= MAX_DISTRACTORS:
+            raise ConfigError(
+                f"look must be in [0, 1] and distractors 0 to {MAX_DISTRACTORS}, "
+                f"not {self.look} and {self.distractors}"
             )
 
     @property
