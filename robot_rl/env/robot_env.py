@@ -118,8 +118,9 @@ class RobotEnv:
         self.objects = self._fresh_objects(state)
         if self.vision is not None:
             self.sight = self.vision.look(state)
-            for camera, features in self.sight.features.items():
-                self._check_age(state, features.stamp, f"the picture of {camera!r}", "camera")
+            for seen in (self.sight.features, self.sight.images):
+                for camera, one in seen.items():
+                    self._check_age(state, one.stamp, f"the picture of {camera!r}", "camera")
         return Senses(self.objects, self.sight)
 
     def _fresh_objects(self, state: ArmState) -> Objects:

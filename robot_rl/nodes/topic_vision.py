@@ -15,7 +15,7 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import UInt8MultiArray
 
-from robot_rl.core.clock import nanoseconds
+from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import EncoderError, LockstepStalledError, RobotRlError, StaleStateError
 from robot_rl.core.types import ArmState, CameraFeatures, Episode, Sight, StampedImage
 from robot_rl.data.codec import decode_features
@@ -97,10 +97,20 @@ class TopicVision:
         if self.robot.rate is None:
             seen = {topic: self.robot.messages[topic] for topic in self._awaited}
         else:
+            self._check_judged(state)
             seen = {topic: value for topic, (_, value) in self._newest.items()}
         images = {c: seen[image_topic(c)] for c in self.cameras if image_topic(c) in seen}
         features = {c: seen[features_topic(c)] for c in self.cameras if features_topic(c) in seen}
         return Sight(features, seen.get(SUCCESS_PROBABILITY_TOPIC, ()), images)
+
+    def _check_judged(self, state: ArmState) -> None:
+        """Refuse a success probability of the past, which a `Sight` carries without its stamp."""
+        limit = state.stamp - self.max_age
+        if SUCCESS_PROBABILITY_TOPIC in self._awaited and self._newest[SUCCESS_PROBABILITY_TOPIC][0] < limit:
+            raise StaleStateError(
+                f"nothing for {seconds(self.max_age):.2f} s on {self._missing(limit)}: "
+                "no command is sent, and the arm holds"
+            )
 
     def is_fresh(self) -> bool:
         """Whether the newest of everything is young enough to act on, after an episode was given up."""
