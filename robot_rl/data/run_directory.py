@@ -46,10 +46,7 @@ class RunDirectory:
     @classmethod
     def create(cls, path: Path, config: Any, task: str, seed: int) -> RunDirectory:
         """Make a new run directory; an existing one that holds a run is refused."""
-        if (path / "provenance.json").exists():
-            raise RobotRlError(
-                f"{path} already holds a run: choose another --out, or continue it with --resume"
-            )
+        check_vacant(path)
         run = cls(path)
         for folder in (run.episodes, run.checkpoints, run.logs):
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +81,12 @@ class RunDirectory:
         if self._tensorboard is not None:
             self._tensorboard.close()
             self._tensorboard = None
+
+
+def check_vacant(path: Path) -> None:
+    """Raise `RobotRlError` when the directory `path` holds a run already."""
+    if (path / "provenance.json").exists():
+        raise RobotRlError(f"{path} already holds a run: choose another --out, or continue it with --resume")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

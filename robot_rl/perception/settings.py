@@ -83,10 +83,9 @@ class EncoderConfig:
 def file_digest(path: Path) -> str:
     """sha256 of a file of weights, in hexadecimal."""
     try:
-        changed = path.stat().st_mtime_ns
+        return _digest(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise EncoderError(f"the encoder's weights {path} cannot be read: {error.strerror}") from None
-    return _digest(path, changed)
 
 
 @lru_cache(maxsize=32)
