@@ -10,8 +10,15 @@ from typing import Any
 
 import gymnasium
 
-NAMES = {"robot_rl/FrankaPickCube-v0": "franka_pick_cube", "robot_rl/FrankaReach-v0": "franka_reach"}
-"""Gymnasium's name, and the task."""
+NAMES = {
+    "robot_rl/FrankaPickCube-v0": "franka_pick_cube",
+    "robot_rl/FrankaPickCubePixels-v0": "franka_pick_cube:pixels",
+    "robot_rl/FrankaPegInsert-v0": "franka_peg_insert",
+    "robot_rl/FrankaPegInsertPixels-v0": "franka_peg_insert:pixels",
+    "robot_rl/FrankaReach-v0": "franka_reach",
+}
+"""Gymnasium's name, and the task. Those of pixels observe image features; with the setting `encoder.kind`
+"trainable" they observe the pictures themselves."""
 
 
 def register() -> None:
