@@ -91,6 +91,10 @@ class RecorderNode(Node):
         self._end: EpisodeEvent | None = None
         self._close_at = float("inf")
         self._types: dict[str, str] = {}
+        self._began = 0
+        """Stamp of the first tick of the open file [ns]."""
+        self._sights = {SUCCESS_PROBABILITY_TOPIC, *(image_topic(camera) for camera in config.cameras)}
+        """Topics that lag behind the tick, and may show the scene before a reset after it."""
         self._camera_info: dict[str, Raw] = {}
         """The newest of each camera, written once an episode."""
         self._described: set[str] = set()
@@ -205,7 +209,7 @@ class RecorderNode(Node):
         if self._episode.mode is not Mode.EVAL or self.settings.evaluations:
             path = episode_path(self.folder, self._episode.index)
             self.log = EpisodeLog(path, self.spec, self._episode)
-            self._described = set()
+            self._described, self._began = set(), tick.stamp
         # The end may overtake the first tick that a recorder hears of.
         if self._end is not None and self._end.stamp >= tick.stamp:
             self._on_end(self._end)
@@ -235,7 +239,8 @@ class RecorderNode(Node):
             new = self._camera_info.keys() - self._described
             self._described |= new
             for topic, stamp, data in [*(self._camera_info[topic] for topic in sorted(new)), *self._pending]:
-                self.log.write(topic, self._types[topic], data, self._now if stamp is None else stamp)
+                if topic not in self._sights or (stamp or 0) >= self._began:
+                    self.log.write(topic, self._types[topic], data, self._now if stamp is None else stamp)
         self._pending = []
 
     def finish(self) -> None:

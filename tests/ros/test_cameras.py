@@ -170,3 +170,26 @@ def test_features_of_another_encoder_are_refused(tmp_path: Path) -> None:
         match = f"come from encoder {other.encoder.digest}.*set up for {config.encoder.digest}"
         with pytest.raises(GraphError, match=match):
             graph.run()
+
+
+def test_on_the_real_clock_frames_come_at_the_camera_rate(tmp_path: Path) -> None:
+    """Each shows a state of the robot and has its stamp; the classifier follows."""
+    config = judged(
+        tmp_path / "classifier",
+        goal__time_limit=1.5,
+        learner__demonstrations=0,
+        session__max_steps=20,
+        max_object_age=5.0,
+    )
+    with running(tmp_path / "run", config, PIXELS, policy="hold", clock="realtime") as graph:
+        graph.run()
+    assert "held" not in graph.log("actor")
+    for log in sorted((tmp_path / "run" / "episodes").glob("*.mcap")):
+        stamps: dict[str, list[int]] = {"arm/pose": [], "wrist/image_raw": [], SUCCESS_PROBABILITY_TOPIC: []}
+        for topic, _, _, message in read(log, stamps.keys()):
+            stamps[topic].append(nanoseconds_of(message.header.stamp))
+        pictured = stamps["wrist/image_raw"]
+        assert len(pictured) > 3
+        assert len(set(pictured)) == len(pictured) < len(stamps["arm/pose"])
+        assert set(pictured) <= set(stamps["arm/pose"])
+        assert set(stamps[SUCCESS_PROBABILITY_TOPIC]) & set(pictured)
