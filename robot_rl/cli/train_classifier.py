@@ -39,12 +39,10 @@ class TrainClassifierOptions:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    options = parse(
-        TrainClassifierOptions,
-        _with_the_encoder_of_the_run(argv),
-        "train-classifier",
-        "Train a reward classifier from the label episodes of a run.",
-    )
+    options = _parse(argv)
+    known = _encoder_of(options.run)
+    if known:
+        options = _parse([*known, *argv])
     from robot_rl.perception.classifier_training import train_classifier  # PyTorch takes seconds to load
     from robot_rl.perception.encoder import load_encoder
 
@@ -80,18 +78,27 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _with_the_encoder_of_the_run(argv: list[str]) -> list[str]:
-    """The arguments, after those that set the encoder as the run's configuration does."""
-    run = next((word for word in argv if not word.startswith("-")), None)
-    path = Path(run or "") / "config.yaml"
-    if run is None or not path.is_file():
-        return argv
+def _parse(argv: list[str]) -> TrainClassifierOptions:
+    return parse(
+        TrainClassifierOptions,
+        argv,
+        "train-classifier",
+        "Train a reward classifier from the label episodes of a run.",
+    )
+
+
+def _encoder_of(run: Path) -> list[str]:
+    """Arguments that set the encoder as a run's configuration does; [] where it has none that is frozen."""
+    path = run / "config.yaml"
+    if not path.is_file():
+        return []
     try:
         data = ros_parameters(yaml.safe_load(path.read_text()) or {})
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(data.get("encoder"), dict):
-        return argv
+        return []
     config = from_dict(EncoderConfig, data["encoder"])
-    settings = ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config))
-    return [*argv[:1], *(f"--encoder.{name}={value}" for name, value in settings), *argv[1:]]
+    if config.kind == "trainable":  # a classifier judges the shipped encoder's features then
+        return []
+    return [f"--encoder.{f.name}={getattr(config, f.name)}" for f in dataclasses.fields(config)]

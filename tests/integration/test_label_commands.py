@@ -77,7 +77,7 @@ def test_a_classifier_is_trained_with_the_encoder_of_the_run(
 ) -> None:
     config = replace(load("franka_pick_cube:pixels"), {"encoder.kind": "random"})
     dump_yaml(config, recorded / "config.yaml")
-    words = ("train-classifier", str(recorded), "--out", str(tmp_path / "c"))
+    words = ("train-classifier", "--out", str(tmp_path / "c"), str(recorded))
     found = report(capsys, *words, "--training.steps", "100", "--training.members", "1")
     digest = EncoderConfig(kind="random").digest
     assert found["classifier"]["encoder"] == digest
