@@ -62,6 +62,11 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name=f"reader of {node.camera}", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """False once its thread has died of an error that no camera may raise."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Let go of the camera."""
         self._stop.set()
@@ -97,8 +102,9 @@ def body(stop: StopFlag) -> None:
     reader = Reader(node, camera, guard)
     spinner = Spinner(stop, node)
     try:
-        while True:
+        while reader.is_alive:
             spinner.spin_once()
+        raise CameraError(f"the thread that reads camera {node.camera!r} has died; its error is above")
     finally:
         reader.close()
         spinner.close()
