@@ -45,11 +45,16 @@ def summarise(task: str, session: Session, updates: int, wall_s: float, train_s:
         "length_ratio": _number(final.mean_steps / demonstration) if final and demonstration else None,
         "rewarded": sum(r.reward > 0.5 for r in record.practice),
         "rewarded_falsely": sum(r.reward > 0.5 and not r.success for r in record.practice),
-        "acting": "mean action" if session.config.deterministic_evaluation else "sampled action",
+        "acting": acting(session),
         "peak_force_n": _peak_forces(record.final_episodes),
         "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],
         "final_evaluation": asdict(final) | {"mean_steps": _number(final.mean_steps)} if final else None,
     }
+
+
+def acting(session: Session) -> str:
+    """How the policy acts in evaluations; in practice it always acts by sampled actions."""
+    return "mean action" if session.config.deterministic_evaluation else "sampled action"
 
 
 def _peak_forces(results: list[EpisodeResult]) -> dict[str, float] | None:
@@ -89,7 +94,8 @@ def plot_session(path: Path, task: str, session: Session) -> None:
         practice.append(PracticePoint(step, alone, human, result.steps))
     evaluations = [*record.evaluations, *([record.final] if record.final else [])]
     points = [EvaluationPoint(e.steps, e.success_rate, e.mean_steps) for e in evaluations]
-    plot_training(path, f"{task}, seed {session.seed}", practice, points, record.demonstration_steps)
+    title = f"{task}, seed {session.seed}, evaluated by the {acting(session)}"
+    plot_training(path, title, practice, points, record.demonstration_steps)
 
 
 def _number(value: float) -> float | None:
