@@ -32,7 +32,7 @@ def picture(message: Any) -> StampedImage:
 
 
 def image_topic(camera: str) -> str:
-    """Topic of the pictures of a camera."""
+    """Topic of the pictures of a camera: `sensor_msgs/Image`, stamped at its exposure."""
     return f"{camera}/image_raw"
 
 

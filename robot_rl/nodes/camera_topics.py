@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from robot_rl.data.images import image_topic as image_topic
 from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.tasks.arm import ArmTaskConfig
 
 CAMERAS = "the camera process (robot_rl.nodes.camera_process)"
 PERCEPTION = "the perception process (robot_rl.nodes.perception_process)"
-
-
-def image_topic(camera: str) -> str:
-    """`sensor_msgs/Image`, "rgb8", stamped at its exposure."""
-    return f"{camera}/image_raw"
 
 
 def info_topic(camera: str) -> str:
