@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from robot_rl.core.config import replace
 from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import Session
+from robot_rl.env.vision import intrinsics_of
 from robot_rl.perception.settings import ClassifierTraining
 from robot_rl.tasks.arm import ArmTaskConfig
 
@@ -49,20 +51,20 @@ def with_classifier(
 
 def record_labels(config: ArmTaskConfig, seed: int, folder: Path, quiet: bool) -> None:
     """Let the scripted person show success and failure, and log it with pictures and keys."""
-    env, arm = config.simulate()
     session = Session(config.session, seed, demonstrations=0)
-    recorder = EpisodeRecorder(folder, env.spec)
-    runner = EpisodeRunner(env, lambda _: None, arm, recorder)
-    hold = HoldStill(env.spec.action)
-    with TrainingProgress(session, config.learner.utd_ratio, quiet) as progress:
+    with ExitStack() as stack:
+        env, arm = config.simulate()
+        stack.callback(env.close)
+        recorder = stack.enter_context(EpisodeRecorder(folder, env.spec, intrinsics_of(env.vision)))
+        runner = EpisodeRunner(env, lambda _: None, arm, recorder)
+        hold = HoldStill(env.spec.action)
+        progress = stack.enter_context(TrainingProgress(session, config.learner.utd_ratio, quiet))
         while (episode := session.next_episode()) is not None:
             result = runner.run(episode, lambda: hold)
             if result.fault:
                 arm.recover()
             session.add(result)
             progress.episode("labels")
-    recorder.close()
-    env.close()
 
 
 def teach(config: ArmTaskConfig, out: Path, quiet: bool) -> dict[str, Any]:

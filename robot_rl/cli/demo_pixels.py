@@ -14,6 +14,7 @@ from robot_rl.cli.demo import DemoOptions
 from robot_rl.cli.graph import interrupted, run_with_progress
 from robot_rl.core.config import replace
 from robot_rl.core.errors import RobotRlError
+from robot_rl.data.run_directory import check_vacant
 from robot_rl.nodes.table import GraphOptions
 from robot_rl.tasks import PIXELS
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -38,6 +39,8 @@ def main(argv: list[str]) -> int:
     resumed = (out / "provenance.json").exists()
     if options.resume and not (resumed or (out / LABELS).exists()):
         raise RobotRlError(f"{out} holds no run that could be resumed")
+    if not options.resume:
+        check_vacant(out)
     config = replace(config, {"reward": "classifier"})
     lessons: dict[str, Any] = {}
     if not config.classifier.directory:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from policies.bundle import load_bundle
 from robot_rl.cli.arguments import parse
+from robot_rl.cli.classifier_first import CLASSIFIER
 from robot_rl.cli.report import percent, print_json, print_table, steps
 from robot_rl.core.config import load_yaml, replace
 from robot_rl.core.errors import ConfigError
@@ -144,4 +145,11 @@ def settings_of(task: str, policy: Path, file: Path | None) -> ArmTaskConfig:
     beside = policy.resolve().parent / "config.yaml"
     if file is None and beside.exists():
         file = beside
-    return load_yaml(type(config), file, config) if file is not None else config
+    if file is None:
+        return config
+    config = load_yaml(type(config), file, config)
+    kept = file.resolve().parent / CLASSIFIER
+    if config.classifier.directory and not Path(config.classifier.directory).exists() and kept.is_dir():
+        # The run has moved since, or is seen from another working directory.
+        config = replace(config, {"classifier.directory": str(kept)})
+    return config

@@ -16,6 +16,7 @@ from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import LABEL_SEEDS, SEED_STRIDE, evaluate
+from robot_rl.env.vision import intrinsics_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def main(argv: list[str]) -> int:
     with ExitStack() as stack:
         env, arm = config.simulate()
         stack.callback(env.close)
-        recorder = stack.enter_context(EpisodeRecorder(directory.episodes, env.spec))
+        seen_by = intrinsics_of(env.vision)
+        recorder = stack.enter_context(EpisodeRecorder(directory.episodes, env.spec, seen_by))
         runner = EpisodeRunner(env, lambda _: None, arm, recorder)
         still = HoldStill(env.spec.action)
         for index in range(options.episodes):

@@ -16,6 +16,7 @@ from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.env.session import Evaluation, Session
 from robot_rl.env.summary import evaluation_metrics, plot_session, practice_metrics, summarise
+from robot_rl.env.vision import intrinsics_of
 from robot_rl.tasks.arm import ArmTaskConfig
 
 
@@ -80,7 +81,8 @@ def run(
                 directory.log(session.record.steps, practice_metrics(result) | metrics)
 
         session.on_evaluation = on_evaluation
-        recorder = EpisodeRecorder(directory.episodes, env.spec) if log_episodes else None
+        seen_by = intrinsics_of(env.vision)
+        recorder = EpisodeRecorder(directory.episodes, env.spec, seen_by) if log_episodes else None
         if recorder is not None:
             stack.callback(recorder.close)
         clocks = train(env, arm, session, learner, recorder, on_episode, lambda _: arm.recover())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from robot_rl.core.protocols import Encoder, RewardModel
+from robot_rl.core.protocols import Encoder, RewardModel, Vision
 from robot_rl.core.types import ArmState, Episode, Intrinsics, Mode, Sight, StampedImage, StampedPose
 
 Pictures = Callable[[ArmState], Mapping[str, StampedImage]]
@@ -58,6 +58,11 @@ class LocalVision:
 
     def close(self) -> None:
         self._on_close()
+
+
+def intrinsics_of(vision: Vision | None) -> Mapping[str, Intrinsics]:
+    """Of the cameras of this process, for its logs; none where they are behind topics."""
+    return vision.intrinsics if isinstance(vision, LocalVision) else {}
 
 
 class NoTracker:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from robot_rl.core.errors import RobotRlError
+from robot_rl.data.run_directory import check_vacant
 from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
 from robot_rl.nodes.run import prepare
@@ -275,11 +276,10 @@ def run_graph(
         True when the session is done, False when a signal stopped it.
     """
     out = Path(options.out)
-    holds_run = (out / "provenance.json").exists()
-    if resume and not holds_run:
+    if not resume:
+        check_vacant(out)
+    elif not (out / "provenance.json").exists():
         raise RobotRlError(f"{out} holds no run that could be resumed")
-    if holds_run and not resume:
-        raise RobotRlError(f"{out} already holds a run: choose another --out, or continue it with --resume")
     parameters = prepare(options, config)
     variables = dict(environment or {})
     with contextlib.ExitStack() as stack:

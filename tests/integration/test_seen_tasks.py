@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from robot_rl.cli import train
+from robot_rl.cli.classifier_first import label_settings, record_labels
+from robot_rl.cli.evaluate import settings_of
 from robot_rl.core.clock import nanoseconds
-from robot_rl.core.config import replace
+from robot_rl.core.config import dump_yaml, replace
 from robot_rl.core.errors import ConfigError, EncoderError, RobotRlError, SpecError, StaleStateError
 from robot_rl.core.types import ArmState, CameraFeatures, Episode, Mode, Sight, StampedImage
+from robot_rl.data import messages
+from robot_rl.data.episode_log import read
 from robot_rl.env.robot_env import RobotEnv
 from robot_rl.env.stages import StageCounter
 from robot_rl.env.task import Senses
@@ -144,3 +148,22 @@ def test_a_directory_with_a_run_gets_no_labels(tmp_path: Path) -> None:
     with pytest.raises(RobotRlError, match="already holds a run"):
         train.run(PIXELS, config(reward="classifier"), 0, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
+
+
+def test_a_run_that_was_moved_keeps_its_classifier(tmp_path: Path) -> None:
+    parts = config(reward="classifier", **{"classifier.directory": "runs/here/classifier"})
+    dump_yaml(parts, tmp_path / "config.yaml")
+    found = settings_of(PIXELS, tmp_path / "policy", None)
+    assert found.classifier.directory == "runs/here/classifier"
+    (tmp_path / "classifier").mkdir()
+    found = settings_of(PIXELS, tmp_path / "policy", None)
+    assert found.classifier.directory == str(tmp_path / "classifier")
+
+
+def test_logs_say_what_cameras_their_pictures_are_from(tmp_path: Path) -> None:
+    parts = config(**{"goal.time_limit": 0.5, "classifier.label_episodes": 1})
+    record_labels(label_settings(parts), 0, tmp_path, quiet=True)
+    (log,) = tmp_path.glob("*.mcap")
+    (info,) = [m for _, kind, _, m in read(log, {"side/camera_info"}) if kind == messages.CAMERA_INFO]
+    f, centre = 64 / np.tan(np.radians(22.5 / 2)), 63.5
+    np.testing.assert_allclose(info.k, [f, 0, centre, 0, f, centre, 0, 0, 1])
