@@ -84,6 +84,10 @@ class ArmTaskConfig(ABC):
                 f"look must be in [0, 1] and distractors 0 to {MAX_DISTRACTORS}, "
                 f"not {self.look} and {self.distractors}"
             )
+        if (self.look or self.distractors) and not self.cameras:
+            raise ConfigError(
+                "look and distractors change what cameras see, and this task has none: choose --obs pixels"
+            )
 
     @property
     def control_rate(self) -> float:

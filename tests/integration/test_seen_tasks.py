@@ -134,6 +134,7 @@ class Raw:
     [
         ("franka_pick_cube", {"reward": "person"}, "reward 'person' is for tasks that are seen"),
         ("franka_pick_cube", {"reward": "classifier"}, "choose --obs pixels"),
+        ("franka_pick_cube", {"look": 0.3}, "look and distractors change what cameras see"),
         (PIXELS, {"look": 1.5}, r"look must be in \[0, 1\]"),
         (PIXELS, {"distractors": 9}, "distractors 0 to 4"),
     ],
