@@ -18,9 +18,12 @@ from robot_rl.tasks.arm import ArmTaskConfig
 Options = TypeVar("Options")
 
 
-def parse(options: type[Options], argv: list[str], command: str, description: str) -> Options:
-    """Parse the options of a command that has no task."""
-    return tyro.cli(options, args=argv, prog=f"robot-rl {command}", description=description)
+def parse(
+    options: type[Options], argv: list[str], command: str, description: str, default: Options | None = None
+) -> Options:
+    """Parse the options of a command that has no task; `default` takes the place of the type's defaults."""
+    defaults: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(options, args=argv, prog=f"robot-rl {command}", description=description, **defaults)
 
 
 def parse_with_task(

@@ -192,6 +192,14 @@ def read_journal(path: Path) -> Iterator[Transition]:
                 yield from _decode(path, offset, codec, payload)
 
 
+def read_spec(path: Path) -> EnvSpec:
+    """The spec of a journal's transitions; `LogError` when it is damaged."""
+    with _open(path) as file:
+        for _, payload in _frames(file, path):
+            return _parse_spec(path, payload)
+    raise LogError(f"{path} holds nothing, not even a spec: its writer was killed when it began")
+
+
 def salvage(path: Path, target: Path, spec: EnvSpec) -> Salvaged:
     """Copy all that is readable of a damaged journal into the new journal `target`.
 

@@ -53,6 +53,13 @@ def _stack(rows: Sequence[Row], size: int) -> tuple[np.ndarray, np.ndarray | Non
     return filled([row.numbers for row in rows]), filled(features) if features else None
 
 
+def is_finite(spec: EnvSpec, transition: Transition) -> bool:
+    """Whether all numbers of a transition are finite: a sensor may have failed in the step before a fault."""
+    parts = [spec.observation.vector(o) for o in (transition.observation, transition.next_observation)]
+    numbers = np.concatenate([*parts, transition.action, [transition.reward, transition.penalty]])
+    return bool(np.isfinite(numbers).all())
+
+
 class Learner:
     """Learns from the transitions that it is given, in blocks.
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
 
@@ -30,7 +29,7 @@ from robot_rl.data.journal import Journal
 from robot_rl.data.run_directory import provenance
 from robot_rl.learn import checkpoint
 from robot_rl.learn.governor import ReplayRatioGovernor
-from robot_rl.learn.learner import Learner
+from robot_rl.learn.learner import Learner, is_finite
 from robot_rl.nodes.convert import bytes_from, bytes_message, json_from, json_message
 from robot_rl.nodes.executor import LONGEST_SPIN, Spinner, StopFlag, run
 from robot_rl.nodes.messages import LearnerState, SessionState
@@ -61,13 +60,6 @@ class LearnerSettings:
     debt_limit: int = 600
     """On the real clock, practice that may wait for its updates [environment steps]; what is beyond it is
     stored and not learned from."""
-
-
-def is_finite(spec: EnvSpec, transition: Transition) -> bool:
-    """Whether all numbers of a transition are finite: a sensor may have failed in the step before a fault."""
-    parts = [spec.observation.vector(o) for o in (transition.observation, transition.next_observation)]
-    numbers = np.concatenate([*parts, transition.action, [transition.reward, transition.penalty]])
-    return bool(np.isfinite(numbers).all())
 
 
 class LearnerNode(Node):
