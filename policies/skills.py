@@ -94,9 +94,9 @@ class PegSkill:
     The last millimetre is found by touch: pressing on the board's top, her hand trembles over the hole.
     """
 
-    hole: str = "hole"
-    peg_length: float = 0.04
+    peg_length: float
     """From the TCP to the tip of the peg [m]."""
+    hole: str = "hole"
     hover: float = 0.02
     """Height of the tip above the hole at which the hand aligns [m]."""
     depth: float = 0.025

@@ -46,7 +46,11 @@ def main(argv: list[str]) -> int:
     if options.labels and not config.cameras:
         raise ConfigError("labels are for a classifier that looks through cameras: add --obs pixels")
     if config.reward == "classifier" and not config.classifier.directory:
-        config = replace(config, {"reward": "person"})
+        if not options.labels:
+            raise ConfigError(
+                "--reward classifier needs --classifier.directory: demonstrations end when it sees success"
+            )
+        config = replace(config, {"reward": "person"})  # labels are what a classifier is made from
     what = "labels" if options.labels else "demonstrations"
     out = options.out or default_out(f"{task}-{what}")
     directory = RunDirectory.create(out, config, task, options.seed)

@@ -243,3 +243,5 @@ class EpisodeResult:
     """Reason of the fault that ended the episode, "" when none did."""
     peak_force: float = 0.0
     """Largest external force on the TCP, at any tick of the controller [N]."""
+    claimed: bool = False
+    """The task itself, by what the robot senses, took the episode for a success."""

@@ -77,6 +77,7 @@ class EpisodeRunner:
         held: list[Transition] = []
         total, human_steps, interventions, steps = 0.0, 0, 0, 0
         truly, previous, version, success, fault = False, Source.POLICY, 0, False, ""
+        claimed = False
         while True:
             policy = policy_at()
             version = policy.version
@@ -123,6 +124,7 @@ class EpisodeRunner:
                 # A demonstration counts when it was handed out, whatever the truth is: the learner has it.
                 by_truth = judge is not None and episode.mode is not Mode.DEMO
                 success = truly if by_truth else step.success
+                claimed = step.success
                 break
         result = EpisodeResult(
             episode=episode,
@@ -134,6 +136,7 @@ class EpisodeRunner:
             policy_version=version,
             fault=fault,
             peak_force=self.env.state.peak_force,
+            claimed=claimed,
         )
         if recorder is not None:
             recorder.end(result)

@@ -306,6 +306,7 @@ class Actor:
                 "human_steps": float(result.human_steps),
                 "policy_version": float(result.policy_version),
                 "peak_force": result.peak_force,
+                "claimed": float(result.claimed),
             }
         message = EpisodeEvent(
             self.robot.stamp, event, episode.index, episode.seed, episode.mode.value, figures, reason

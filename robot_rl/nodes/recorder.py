@@ -231,6 +231,7 @@ class RecorderNode(Node):
                 policy_version=int(figures["policy_version"]),
                 fault=event.reason,
                 peak_force=float(figures.get("peak_force", 0.0)),
+                claimed=bool(figures.get("claimed", 0.0)),
             )
 
     def drain(self) -> None:

@@ -45,7 +45,7 @@ from robot_rl.perception.encoder import (
 from robot_rl.perception.evaluate import evaluate
 from robot_rl.perception.labels import LABELS, NEAR, scales
 from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
-from robot_rl.perception.settings import IMAGE, SHIPPED, EncoderConfig
+from robot_rl.perception.settings import IMAGE, EncoderConfig
 
 _SPREAD = (-5.0, 2.0)
 """Smallest and largest ln b: 0.7 mm and 0.7 m for a position."""
@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 class PretrainConfig:
     """How the networks are trained."""
 
-    out: Path = SHIPPED
+    out: Path
     """The file to write."""
     start: Path | None = None
     """An encoder to go on from; None starts with random weights."""

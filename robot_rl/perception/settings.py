@@ -17,6 +17,11 @@ Pooling = Literal["spatial", "average"]
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = WEIGHTS / "franka_table.safetensors"
 """The encoder that comes with the project: one network a camera, trained on its own randomised renders."""
+SHIPPED_SHA256 = "3070135219b42880cfc0092d01b218aca02031e3cc24805264c22b2c9ccc950f"
+"""Of that file."""
+HOLD_TIME = 0.7
+"""How long a probability must stay above its threshold to count [s]: a little longer than the tasks ask for,
+since a frame too early must not end an episode that is not yet a success."""
 FEATURES = 256
 """Features of one picture."""
 IMAGE = 128
@@ -70,10 +75,10 @@ class EncoderConfig:
     def digest(self) -> str:
         """16 hexadecimal digits that change with everything that changes the features of a picture."""
         weights = f"seed {self.seed}" if self.path is None else file_digest(self.path)
-        if self.sha256 and self.path is not None and weights != self.sha256:
+        wanted = self.sha256 or (SHIPPED_SHA256 if self.path == SHIPPED else "")
+        if wanted and self.path is not None and weights != wanted:
             raise EncoderError(
-                f"{self.path} has sha256 {weights}, but encoder.sha256 asks for {self.sha256}: it is "
-                "damaged, or another file"
+                f"{self.path} has sha256 {weights}, but {wanted} is asked for: it is damaged, or another file"
             )
         pooling = self.pooling if self.kind == "resnet10" else ""
         text = json.dumps([ARCHITECTURE, self.kind, FEATURES, IMAGE, pooling, weights])
@@ -102,9 +107,8 @@ class ClassifierConfig:
     """What `robot-rl train-classifier` wrote; "": `robot-rl train` collects labels and trains one first."""
     threshold: float = 0.0
     """Probability above which a stage counts as reached; 0 takes the calibrated one of the classifier."""
-    hold_time: float = 0.7
-    """How long a stage's probability must stay above the threshold [s]; a little longer than the task itself
-    asks for, since a frame too early must not end an episode that is not yet a success."""
+    hold_time: float = HOLD_TIME
+    """How long a stage's probability must stay above the threshold [s]."""
     label_episodes: int = 24
     """Episodes in which the person shows success and failure before the classifier is trained [episodes]."""
     vice: bool = False
@@ -127,7 +131,7 @@ class ClassifierTraining:
     crops: int = 0
     """Randomly shifted crops of each frame that are encoded and learned from beside the whole. The shipped
     encoder was trained to ignore such shifts; others gain more."""
-    hold_time: float = 0.5
+    hold_time: float = HOLD_TIME
     """How long a probability must stay above the threshold to count [s]; the threshold is chosen for it."""
     max_delay: int = 8
     """Longest delay of the key presses that is tried [frames]."""
