@@ -16,7 +16,7 @@ from robot_rl.env.runner import EpisodeRunner
 from robot_rl.tasks import load
 from robot_rl.tasks.registration import NAMES
 
-SHORT = {"franka_pick_cube": {"goal.time_limit": 1.0}, "franka_reach": {"goal.time_limit": 1.0}}
+SHORT = {task: {"goal.time_limit": 1.0} for task in NAMES.values()}
 
 
 @pytest.mark.parametrize("name", NAMES)
