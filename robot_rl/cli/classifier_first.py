@@ -15,12 +15,10 @@ from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import Session
 from robot_rl.env.vision import intrinsics_of
 from robot_rl.perception.settings import ClassifierTraining
-from robot_rl.tasks.arm import ArmTaskConfig
+from robot_rl.tasks.arm import CLASSIFIER, ArmTaskConfig
 
 LABELS = "labels"
 """Folder of a run that holds the logs of the labelled episodes."""
-CLASSIFIER = "classifier"
-"""Folder of a run that holds its reward classifier."""
 
 
 def label_settings(config: ArmTaskConfig) -> ArmTaskConfig:
@@ -39,7 +37,7 @@ def with_classifier(
         The settings with the classifier's directory, and what to say of it in the run's summary.
     """
     if config.reward != "classifier" or config.classifier.directory:
-        return config, {}
+        return config.with_own_classifier(out), {}
     began = time.monotonic()
     record_labels(label_settings(config), seed, out / LABELS, quiet)
     recorded = time.monotonic()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from robot_rl.data.run_directory import RunDirectory
-from robot_rl.nodes.table import GraphOptions
+from robot_rl.nodes.table import LOCAL, GraphOptions
+from robot_rl.tasks.arm import ArmTaskConfig
 
 JOURNAL = "journal.rrlj"
 """Name of the learner's journal in the run directory."""
 
 
-def prepare(options: GraphOptions, config: object) -> Path:
+def prepare(options: GraphOptions, config: ArmTaskConfig) -> Path:
     """Make the run directory `options.out`, or take the run that it holds, which the nodes go on with.
 
     Returns:
@@ -19,5 +20,7 @@ def prepare(options: GraphOptions, config: object) -> Path:
     """
     out = Path(options.out)
     if not (out / "provenance.json").exists():
+        if options.perception_host == LOCAL:  # another host has its own directories, as it was told
+            config = config.with_own_classifier(out)
         RunDirectory.create(out, config, options.task, options.seed)
     return out / "config.yaml"

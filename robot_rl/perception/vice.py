@@ -12,12 +12,16 @@ mixtures of two frames and their labels (Zhang et al. 2018, mixup),
     f = l f_i + (1 - l) f_j,    y = l y_i + (1 - l) y_j,    l ~ Beta(a, a),    y_i in {e / 2, 1 - e / 2},
 
 plus a penalty on the slope of the logit D (Gulrajani et al. 2017): c mean (|dD/df| - 1)^2.
+
+What it has learned is saved after every update, so that an evaluation judges as the training did last, and a
+process that was started again goes on. The policy's frames are not saved: it goes on with those that follow.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,15 +29,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from robot_rl.core.errors import ClassifierError
 from robot_rl.core.types import CameraFeatures
-from robot_rl.perception.classifier import RewardClassifier
+from robot_rl.perception.classifier import INDEX, RewardClassifier
 from robot_rl.perception.classifier_fit import logits
 from robot_rl.perception.settings import ViceConfig
+
+FOLDER = "vice"
+"""Folder in a classifier's directory for what VICE has made of it."""
 
 
 class Vice:
     """A `RewardModel` that learns: `__call__` judges and remembers, `end_episode` trains.
 
-    It begins as a copy of a trained classifier, which stays as it is.
+    It begins as a copy of a trained classifier, which stays as it is, or with what was saved of its own.
     """
 
     def __init__(
@@ -41,6 +48,7 @@ class Vice:
         classifier: RewardClassifier,
         config: ViceConfig | None = None,
         positives: np.ndarray | None = None,
+        directory: Path | None = None,
     ) -> None:
         """Go on from a classifier.
 
@@ -48,19 +56,26 @@ class Vice:
             classifier: Of one stage.
             config: How to learn.
             positives: (n, D) features of success; by default those that the classifier was saved with.
+            directory: To save into after each update at an episode's end, and to go on from what is there,
+                if that was learned from this very classifier; None saves nothing.
+
+        Raises:
+            ClassifierError: The classifier has several stages or no positives, or `directory` is damaged.
         """
         torch.set_num_threads(1)  # more are slower for networks as small as these
         self.config = config or ViceConfig()
         if classifier.stages != 1:
             raise ClassifierError(
                 f"VICE tells success from the policy's frames, but this classifier has {classifier.stages} "
-                "stages: train one of one stage (--training.stages 1)"
+                "stages: train one of one stage (robot-rl train-classifier --stages 1)"
             )
         goals = classifier.positives if positives is None else positives
         if not len(goals):
             raise ClassifierError("VICE needs frames of success, and this classifier was saved without any")
+        self.directory = directory
         facts = dataclasses.replace(classifier.facts, threshold=self.config.threshold)
-        self.classifier = RewardClassifier(classifier.weights, facts, goals.astype(np.float16))
+        start = RewardClassifier(classifier.weights, facts, goals.astype(np.float16))
+        self.classifier = start if directory is None else _saved(directory, start)
         """The present one; `save` writes it like any other."""
         self._goals = torch.from_numpy(goals.astype(np.float32))
         self._seen = np.zeros((self.config.capacity, goals.shape[1]), np.float16)
@@ -71,7 +86,7 @@ class Vice:
         self._rng = np.random.default_rng(self.config.seed)
         self._parameters = {
             name: torch.from_numpy(value.copy()).requires_grad_()
-            for name, value in classifier.weights.items()
+            for name, value in self.classifier.weights.items()
         }
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=self.config.learning_rate)
 
@@ -114,6 +129,8 @@ class Vice:
         self._episodes += 1
         if self._episodes % self.config.every == 0:
             self.update(self.config.steps)
+            if self.directory is not None:
+                self.classifier.save(self.directory)
 
     def add(self, frames: np.ndarray) -> None:
         """Take (n, D) frames of the policy as failures, in place of the oldest ones when there is no room."""
@@ -165,3 +182,19 @@ class Vice:
             frames = weight[:, None] * frames + (1.0 - weight[:, None]) * frames[other]
             labels = weight * labels + (1.0 - weight) * labels[other]
         return frames, labels
+
+
+def _saved(directory: Path, start: RewardClassifier) -> RewardClassifier:
+    """What `directory` holds of a VICE that began like `start`; `start` itself where there is no such thing.
+
+    So a classifier that was trained anew begins anew here too.
+    """
+    if not (directory / INDEX).exists():
+        return start
+    try:
+        saved = RewardClassifier.load(directory)
+    except ClassifierError as error:
+        raise ClassifierError(
+            f"{error}. VICE had saved it; remove {directory} to begin again with the classifier beside it"
+        ) from None
+    return saved if saved.facts == start.facts and np.array_equal(saved.positives, start.positives) else start

@@ -5,11 +5,12 @@ Importing this loads neither a simulator nor a learning library; the functions d
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from policies.scripted_person import PersonConfig, ScriptedPerson, Show, Skill, View
 from robot_rl.core.errors import ConfigError
@@ -36,6 +37,9 @@ from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
     from sim.arm.simulated_arm import SimulatedArm
+
+CLASSIFIER = "classifier"
+"""Folder of a run that holds its reward classifier."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +215,27 @@ class ArmTaskConfig(ABC):
             return None
         from robot_rl.perception.classifier import RewardClassifier
 
-        classifier = RewardClassifier.load(Path(self.classifier.directory), encoder)
+        directory = Path(self.classifier.directory)
+        classifier = RewardClassifier.load(directory, encoder)
         if not self.classifier.vice:
             return classifier
-        from robot_rl.perception.vice import Vice
+        from robot_rl.perception.vice import FOLDER, Vice
 
-        return Vice(classifier)
+        return Vice(classifier, directory=directory / FOLDER)
+
+    def with_own_classifier(self, run: Path) -> Self:
+        """The settings of a new run in the directory `run`: a classifier that learns there is its own copy.
+
+        So other runs that begin with the same classifier neither see nor change what this one makes of it.
+        """
+        learns = self.reward == "classifier" and self.classifier.vice and bool(self.classifier.directory)
+        given, own = Path(self.classifier.directory), run / CLASSIFIER
+        if not learns or given.resolve() == own.resolve():
+            return self
+        from robot_rl.perception.classifier import RewardClassifier
+
+        RewardClassifier.load(given).save(own)
+        return dataclasses.replace(self, classifier=dataclasses.replace(self.classifier, directory=str(own)))
 
     @property
     def frozen_encoder(self) -> EncoderConfig:

@@ -17,7 +17,7 @@ from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.nodes.convert import nanoseconds_of
 from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.supervisor import GraphError
-from robot_rl.perception.classifier import ClassifierFacts, RewardClassifier
+from robot_rl.perception.classifier import WEIGHTS, ClassifierFacts, RewardClassifier
 from robot_rl.perception.encoder import load_encoder
 from robot_rl.tasks.arm import ArmTaskConfig
 from tests.ros.graphs import PIXELS, pixels, running
@@ -42,8 +42,11 @@ def test_the_graph_sees_what_one_process_sees(tmp_path: Path) -> None:
     config = judged(tmp_path / "classifier", session__evaluation_episodes=1, **changes)
     with running(tmp_path / "run", config, PIXELS, policy="random", seed=3) as graph:
         graph.run()
-    expected, _ = play_in_process(config, 3)
+    other = judged(tmp_path / "other", session__evaluation_episodes=1, **changes)
+    expected, _ = play_in_process(other, 3)
     trained = RewardClassifier.load(tmp_path / "classifier")
+    learned = [(tmp_path / name / "vice" / WEIGHTS).read_bytes() for name in ("classifier", "other")]
+    assert learned[0] == learned[1]
     changed = []
 
     codec, encoder = TransitionCodec(config.spec), load_encoder(config.encoder, config.cameras)

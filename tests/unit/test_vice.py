@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from robot_rl.core import config as settings
 from robot_rl.core.errors import ClassifierError
 from robot_rl.core.types import CameraFeatures
 from robot_rl.perception.classifier import RewardClassifier
 from robot_rl.perception.classifier_training import train_on_episodes
 from robot_rl.perception.settings import ClassifierTraining, ViceConfig
-from robot_rl.perception.vice import Vice
+from robot_rl.perception.vice import FOLDER, Vice
+from robot_rl.tasks import load
 from tests.unit.label_samples import CAMERAS, SIZE, ToyEncoder, sample_episodes
 
 CONFIG = ViceConfig(steps=25, learning_rate=1e-3)
@@ -83,6 +86,60 @@ def test_it_learns_at_the_end_of_the_episodes_of_practice(classifier: RewardClas
         assert (vice.classifier is before) == (episode == 1)
     assert mean(vice.classifier, rows) < mean(before, rows)
     assert vice.threshold == 0.5
+
+
+def test_a_process_that_starts_again_goes_on(classifier: RewardClassifier, tmp_path: Path) -> None:
+    directory = tmp_path / "classifier"
+    classifier.save(directory)
+    changes = {"reward": "classifier", "classifier.directory": str(directory), "classifier.vice": True}
+    config = settings.replace(load("franka_pick_cube:pixels"), changes)
+
+    def start() -> Vice:
+        model = config.make_classifier("toy")
+        assert isinstance(model, Vice)
+        return model
+
+    def play(vice: Vice, learn: bool) -> None:
+        for row in frames(0.2, holding=0.0, count=30):
+            vice(seen(row))
+        vice.end_episode(learn)
+
+    first = start()
+    play(first, learn=False)
+    assert not (directory / FOLDER).exists()
+    play(first, learn=True)
+    saved = (directory / FOLDER / "weights.safetensors").read_bytes()
+    again = start()
+    assert mean(again.classifier, frames(0.2, 0.0)) == mean(first.classifier, frames(0.2, 0.0))
+    assert mean(again.classifier, frames(0.2, 0.0)) < mean(classifier, frames(0.2, 0.0))
+    np.testing.assert_array_equal(again.classifier.positives, classifier.positives)
+    play(again, learn=False)  # as in an evaluation
+    assert (directory / FOLDER / "weights.safetensors").read_bytes() == saved
+    play(again, learn=True)
+    assert (directory / FOLDER / "weights.safetensors").read_bytes() != saved
+
+    (directory / FOLDER / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(ClassifierError, match=f"remove {directory / FOLDER} to begin again"):
+        start()
+    again.classifier.save(directory / FOLDER)
+    replaced = RewardClassifier(classifier.weights, classifier.facts, classifier.positives[:-1])
+    replaced.save(directory)
+    assert mean(start().classifier, frames(0.2, 0.0)) == mean(classifier, frames(0.2, 0.0))
+
+
+def test_a_new_run_learns_in_a_copy(classifier: RewardClassifier, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    classifier.save(given)
+    changes = {"reward": "classifier", "classifier.directory": str(given)}
+    fixed = settings.replace(load("franka_pick_cube:pixels"), changes)
+    assert fixed.with_own_classifier(tmp_path / "run") == fixed
+    learns = settings.replace(fixed, {"classifier.vice": True})
+    (given / FOLDER).mkdir()
+    own = learns.with_own_classifier(tmp_path / "run")
+    assert own.classifier.directory == str(tmp_path / "run" / "classifier")
+    assert own.thresholds() == learns.thresholds()
+    assert not (tmp_path / "run" / "classifier" / FOLDER).exists()
+    assert own.with_own_classifier(tmp_path / "run") == own
 
 
 def test_the_oldest_frames_make_room(classifier: RewardClassifier) -> None:
