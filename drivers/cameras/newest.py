@@ -8,6 +8,7 @@ and nobody has to be restarted when it is back.
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -53,6 +54,7 @@ class NewestPicture(Generic[Picture]):
         self._timeout = timeout
         self._newest: tuple[int, Picture] | None = None
         self._trouble = ""
+        self._ended = False
         self._changed = threading.Condition()
         self._closing = threading.Event()
         device = open_device()
@@ -67,12 +69,17 @@ class NewestPicture(Generic[Picture]):
         """The newest picture; waits for one where the last was taken already.
 
         Raises:
-            CameraError: None came in time, and why.
+            CameraError: None came in time, or none will come again, and why.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._closing.is_set(), self._timeout)
             if self._closing.is_set():
                 raise CameraError(f"camera {self.camera!r} is closed")
+            if self._newest is None and self._ended:
+                raise CameraError(
+                    f"the thread that reads camera {self.camera!r} has ended, and no picture will come "
+                    f"again: {self._trouble}. Open the camera anew"
+                )
             if self._newest is None:
                 why = self._trouble or "its device is open, but silent"
                 raise CameraError(
@@ -91,23 +98,34 @@ class NewestPicture(Generic[Picture]):
         atexit.unregister(self.close)
 
     def _run(self, device: Device[Picture] | None) -> None:
+        try:
+            self._read(device)
+        finally:
+            error = sys.exception()  # one that no device may raise
+            if error is not None:
+                self._trouble = f"{type(error).__name__}: {error}"
+            self._ended = True
+
+    def _read(self, device: Device[Picture] | None) -> None:
         pause = FIRST_PAUSE
-        while not self._closing.is_set():
-            try:
-                if device is None:
-                    device = self._open()
-                picture = device.grab()
-            except CameraError as error:
-                if device is not None:
-                    device.close()
-                    device = None
-                self._trouble = str(error)
-                self._closing.wait(pause)
-                pause = min(2.0 * pause, LONGEST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
-            with self._changed:
-                self._newest, self._trouble = picture, ""
-                self._changed.notify_all()
-        if device is not None:
-            device.close()
+        try:
+            while not self._closing.is_set():
+                try:
+                    if device is None:
+                        device = self._open()
+                    picture = device.grab()
+                except CameraError as error:
+                    if device is not None:
+                        device.close()
+                        device = None
+                    self._trouble = str(error)
+                    self._closing.wait(pause)
+                    pause = min(2.0 * pause, LONGEST_PAUSE)
+                    continue
+                pause = FIRST_PAUSE
+                with self._changed:
+                    self._newest, self._trouble = picture, ""
+                    self._changed.notify_all()
+        finally:
+            if device is not None:
+                device.close()
