@@ -53,14 +53,16 @@ def run(
     task: str, config: ArmTaskConfig, seed: int, out: Path, log_episodes: bool = True, quiet: bool = False
 ) -> dict:
     """Train, write the run directory, and return its summary."""
-    from robot_rl.learn.affordable import require_accelerator
+    from robot_rl.learn.affordable import require_accelerator, require_memory
     from robot_rl.learn.agent import shape_of
     from robot_rl.learn.learner import Learner
     from robot_rl.learn.train import train
 
     began = time.monotonic()
     check_vacant(out)  # before labels and classifier, which come first, go into another run's directory
-    require_accelerator(shape_of(config.spec, config.learner), config.learner)
+    shape = shape_of(config.spec, config.learner)
+    require_accelerator(shape, config.learner)
+    require_memory(shape, config.learner)
     config, lessons = with_classifier(config, task, seed, out, quiet)
     directory = RunDirectory.create(out, config, task, seed)
     env, arm = config.simulate()

@@ -1,8 +1,11 @@
-"""Whether this machine can train an encoder end to end: the time of a step, measured before it is begun."""
+"""Whether this machine can carry a training: memory for the rings, time for an encoder; asked beforehand."""
 
 from __future__ import annotations
 
+import math
+import os
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,10 @@ SAMPLE = 8
 """Transitions in the batch that is timed; the time of a larger one is in proportion."""
 TRAINING = 5000
 """Environment steps of a typical training, for the message."""
+MEMORY_SHARE = 0.8
+"""Largest part of the available memory that the rings may take."""
+MEMORY_INFO = Path("/proc/meminfo")
+"""Where Linux tells what memory is available."""
 
 
 def step_time(shape: Shape, config: LearnerConfig) -> float:
@@ -52,3 +59,30 @@ def require_accelerator(shape: Shape, config: LearnerConfig) -> None:
         f"{seconds * TRAINING / 3600.0:.2g} h for {TRAINING} steps. Encode once instead (encoder.kind "
         '"pretrained"), use a host with a GPU and JAX for it, or set learner.force_cpu to true'
     )
+
+
+def require_memory(shape: Shape, config: LearnerConfig) -> None:
+    """Raise `ConfigError` when the pictures or features of full rings do not fit into this host's memory.
+
+    A device's own memory is its allocator's to refuse.
+    """
+    if shape.sight is None or jax.default_backend() != "cpu":
+        return
+    row = math.prod(shape.sight.shape) * shape.sight.dtype.itemsize
+    need, available = row * (config.capacity + config.demo_capacity), available_memory()
+    if need > MEMORY_SHARE * available:
+        fits = int(MEMORY_SHARE * available) // row
+        raise ConfigError(
+            f"replay would take {need} bytes, {row} for each of {config.capacity} + {config.demo_capacity} "
+            f"transitions, but this machine has {available} bytes available: lower learner.capacity and "
+            f"learner.demo_capacity to at most {fits} transitions together"
+        )
+
+
+def available_memory() -> int:
+    """Memory that can be used without swapping [bytes]; all there is, where the system tells no better."""
+    if MEMORY_INFO.exists():
+        for line in MEMORY_INFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -19,7 +19,7 @@ from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Key, Source, Transition
 from robot_rl.learn import agent as agents
 from robot_rl.learn import checkpoint, replay
-from robot_rl.learn.affordable import require_accelerator
+from robot_rl.learn.affordable import require_accelerator, require_memory
 from robot_rl.learn.bc import make_pretrain
 from robot_rl.learn.compile import Program, is_ready, use_disk_cache, use_one_thread
 from robot_rl.learn.settings import LearnerConfig
@@ -75,6 +75,7 @@ class Learner:
         self.spec, self.config, self.seed = spec, config, seed
         self.shape = agents.shape_of(spec, config)
         require_accelerator(self.shape, config)
+        require_memory(self.shape, config)
         self.received = 0
         """Transitions taken, demonstrations included."""
         self.steps = 0

@@ -1,4 +1,4 @@
-"""The encoder trained end to end: shifts, gradients, learning, NumPy parity, and the refusal on a CPU."""
+"""The encoder trained end to end: shifts, gradients, learning, NumPy parity, and what is refused."""
 
 from __future__ import annotations
 
@@ -209,6 +209,13 @@ def test_the_learner_learns_to_see(tmp_path: Path) -> None:
     ours = learner.weights()
     for name, array in resumed.weights().items():
         np.testing.assert_array_equal(array, ours[name], err_msg=name)
+
+
+def test_rings_that_do_not_fit_are_refused_before_they_are_made() -> None:
+    row = 2 * 2 * 12 * 10 * 3
+    message = f"take {row * (10**12 + 100)} bytes, {row} for each.*learner.capacity and learner.demo_capacity"
+    with pytest.raises(ConfigError, match=message):
+        Learner(SEEN, dataclasses.replace(CONFIG, capacity=10**12, demo_capacity=100), 0)
 
 
 def test_a_cpu_is_refused_with_the_time_that_it_would_take() -> None:
