@@ -18,6 +18,14 @@ from robot_rl.perception.settings import ClassifierTraining, EncoderConfig
 
 
 @dataclass(frozen=True)
+class Training(ClassifierTraining):
+    """`ClassifierTraining`, whose stages belong to the task and have a short name on the command line."""
+
+    stages: Annotated[int, tyro.conf.arg(prefix_name=False)] = 0
+    """Stages of the task, the last one being success; 0: the highest that is labelled."""
+
+
+@dataclass(frozen=True)
 class TrainClassifierOptions:
     """Options of `robot-rl train-classifier`."""
 
@@ -25,13 +33,11 @@ class TrainClassifierOptions:
     """A run directory, or a folder of episode logs."""
     out: Path = Path("classifier")
     """Directory to write the classifier and its report into."""
-    stages: int = 0
-    """Stages of the task, the last one being success; 0: the highest that is labelled."""
     cameras: tuple[str, ...] = ("wrist", "side")
     """Cameras whose features it judges."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """Encoder of the features; by default the one in the run's config.yaml."""
-    training: ClassifierTraining = field(default_factory=ClassifierTraining)
+    training: Training = field(default_factory=Training)
     """How to train."""
     json: bool = False
     """Print one JSON object instead of a table."""
@@ -47,8 +53,6 @@ def main(argv: list[str]) -> int:
     from robot_rl.perception.encoder import load_encoder
 
     training = options.training
-    if options.stages:
-        training = dataclasses.replace(training, stages=options.stages)
     encoder = load_encoder(
         dataclasses.replace(options.encoder, crops=training.crops), cameras=options.cameras
     )

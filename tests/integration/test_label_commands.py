@@ -85,6 +85,9 @@ def test_a_classifier_is_trained_with_the_encoder_of_the_run(
     assert (found["successful_episodes"], found["wrongly_rewarded"]) == (4, 0)
     assert RewardClassifier.load(tmp_path / "c", digest).stages == 1
     assert (tmp_path / "c" / "report.md").exists()
+    assert "stage 2: 0 frames" in failure(capsys, *words, "--stages", "2")
+    with pytest.raises(SystemExit):  # there is one way to say it
+        main([*words, "--training.stages", "2"])
 
 
 def test_without_labels_there_is_no_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
