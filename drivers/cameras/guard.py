@@ -42,9 +42,18 @@ class FrameGuard:
 
     def reset(self) -> None:
         """Forget the frames so far, for a stream whose clock starts again; the counts stay."""
-        self._stamp: int | None = None
+        self.newest: int | None = None
+        """Stamp of the last frame [ns]; None before the first."""
         self._content: np.ndarray | None = None
         self._changed = 0
+
+    @property
+    def why_dropped(self) -> CameraError:
+        """What to say of frames that were dropped."""
+        return CameraError(
+            f"camera {self.camera!r} delivers frames that are not newer than the one before, and these are "
+            "dropped: its stamps stand still or go back, or the network delivers late"
+        )
 
     def check(self, frame: StampedImage) -> StampedImage | None:
         """The frame itself when it is good; None when it is not newer than the last one and was dropped.
@@ -67,10 +76,10 @@ class FrameGuard:
                 f"camera {self.camera!r} delivers an image of shape {image.shape}, {image.dtype}, but "
                 f"announced ({height}, {width}, 3), uint8: check its resolution, crop and size"
             )
-        if self._stamp is not None and frame.stamp <= self._stamp:
+        if self.newest is not None and frame.stamp <= self.newest:
             self.dropped += 1
             return None
-        self._stamp = frame.stamp
+        self.newest = frame.stamp
         self._watch_content(frame)
         if self.black_level > 0.0 and (level := float(image.mean())) < self.black_level:
             raise CameraError(

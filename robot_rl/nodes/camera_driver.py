@@ -22,7 +22,8 @@ from drivers.cameras.guard import FrameGuard
 from drivers.cameras.opening import open_camera
 from drivers.cameras.settings import CameraConfig
 from robot_rl.core.errors import CameraError, ConfigError
-from robot_rl.core.protocols import Camera
+from robot_rl.core.protocols import Camera, Clock
+from robot_rl.core.types import StampedImage
 from robot_rl.nodes.camera_node import CameraNode
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.fault_log import FaultLog
@@ -53,11 +54,13 @@ class NodeClock:
 class Reader:
     """Publishes the good frames of a camera from a thread."""
 
-    def __init__(self, node: CameraNode, camera: Camera, guard: FrameGuard) -> None:
+    def __init__(self, node: CameraNode, camera: Camera, guard: FrameGuard, clock: Clock) -> None:
         self._node = node
         self._camera = camera
         self._guard = guard
+        self._clock = clock
         self._log = FaultLog(node, f"camera {node.camera!r}")
+        self._drops = FaultLog(node, f"camera {node.camera!r}")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"reader of {node.camera}", daemon=True)
         self._thread.start()
@@ -76,7 +79,7 @@ class Reader:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                frame = self._guard.check(self._camera.read())
+                frame = self._checked(self._camera.read())
             except CameraError as error:
                 if not self._stop.is_set():
                     self._log.bad(error)
@@ -84,6 +87,20 @@ class Reader:
             if frame is not None:
                 self._log.good()
                 self._node.publish(frame, self._camera.intrinsics)
+
+    def _checked(self, frame: StampedImage) -> StampedImage | None:
+        """The frame; None for one that is not newer than another.
+
+        Stamps are never later than the clock, so one that is belongs to simulated time before it began again.
+        """
+        now = self._clock.now()
+        if self._guard.newest is not None and self._guard.newest > now:
+            self._guard.reset()
+            self._drops.good()
+        checked = self._guard.check(frame) if frame.stamp <= now else None
+        if checked is None:
+            self._drops.bad(self._guard.why_dropped)  # said once: a slow clock may drop every other one
+        return checked
 
 
 def body(stop: StopFlag) -> None:
@@ -97,9 +114,10 @@ def body(stop: StopFlag) -> None:
     parameters = Parameters(node)
     device = parameters.read(CameraDriverSettings()).device
     parameters.check_all_known()
-    camera = open_camera(device, node.camera, NodeClock(node))
+    clock = NodeClock(node)
+    camera = open_camera(device, node.camera, clock)
     guard = FrameGuard(node.camera, device.output_size, device.black_level, device.frozen_after)
-    reader = Reader(node, camera, guard)
+    reader = Reader(node, camera, guard, clock)
     spinner = Spinner(stop, node)
     try:
         while reader.is_alive:

@@ -42,6 +42,7 @@ from robot_rl.nodes.fault_log import FaultLog
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import NEWEST, STREAM
+from robot_rl.nodes.restarts import RestartWatch
 from robot_rl.perception.settings import IMAGE
 
 TICKS_KEPT = nanoseconds(2.0)
@@ -76,13 +77,23 @@ class Frames:
         self._messages: dict[str, UInt8MultiArray] = {}
         self._guards: dict[str, FrameGuard] = {}
         self._logs: dict[str, FaultLog] = {}
+        self._drops: dict[str, FaultLog] = {}
         self._publishers: dict[str, Publisher] = {}
         for camera in encoder.cameras:
             size = (IMAGE, IMAGE)
             self._guards[camera] = FrameGuard(camera, size, settings.black_level, settings.frozen_after)
             self._logs[camera] = FaultLog(node, f"camera {camera!r}")
+            self._drops[camera] = FaultLog(node, f"camera {camera!r}")
             self._publishers[camera] = node.create_publisher(UInt8MultiArray, features_topic(camera), STREAM)
             node.create_subscription(Image, image_topic(camera), partial(self._on_image, camera), NEWEST)
+        self._restarts = RestartWatch(node, self.restart)
+
+    def restart(self) -> None:
+        """Forget all frames: time starts again, and what comes next has smaller stamps."""
+        self.features, self._frames, self._messages = {}, {}, {}
+        for camera, guard in self._guards.items():
+            guard.reset()
+            self._drops[camera].good()
 
     def _on_image(self, camera: str, message: Image) -> None:
         self._frames[camera] = message
@@ -111,7 +122,9 @@ class Frames:
         except CameraError as error:
             self._logs[camera].bad(error)
             return None
-        if frame is not None:
+        if frame is None:
+            self._drops[camera].bad(self._guards[camera].why_dropped)  # said once, were it every other one
+        else:
             self._logs[camera].good()
         return frame
 
@@ -148,6 +161,8 @@ class Judge:
         except CodecError as error:
             self._problem = error
             return
+        if tick.stamp < max(self._ticks, default=-1):  # time starts again
+            self._ticks, self._message, self._judged = {}, None, (-1,) * len(self._cameras)
         self._ticks = {k: t for k, t in self._ticks.items() if k > tick.stamp - TICKS_KEPT} | {
             tick.stamp: tick
         }
@@ -166,7 +181,7 @@ class Judge:
         if stamps != self._judged or self._message is None:
             renewed = all(new != old for new, old in zip(stamps, self._judged, strict=True))
             complete = len(set(stamps)) == 1 if self._lockstep else renewed
-            tick = self._ticks.get(stamps[0] if self._lockstep else max(self._ticks, default=-1))
+            tick = self._tick_of(min(stamps))
             self.waits = complete and tick is None
             if tick is None or not complete:
                 return
@@ -176,6 +191,15 @@ class Judge:
             self._publisher.publish(self._message)
         elif self._lockstep:
             self._publisher.publish(self._message)
+
+    def _tick_of(self, stamp: int) -> Tick | None:
+        """The tick whose episode a picture of `stamp` [ns] shows; None while it has not come.
+
+        On the real clock that is the last one before it: a reset may have come since.
+        """
+        if self._lockstep:
+            return self._ticks.get(stamp)
+        return self._ticks.get(max((known for known in self._ticks if known <= stamp), default=-1))
 
     def _follow(self, tick: Tick) -> None:
         """Tell the classifier when an episode is over, and whether it was the policy's practice."""

@@ -37,6 +37,8 @@ def test_frames_that_are_not_newer_are_dropped_and_counted(guard: FrameGuard) ->
     assert guard.check(frame(3, 2)) is None
     assert guard.check(frame(6, 3)) is not None
     assert guard.dropped == 2
+    assert guard.newest == frame(6, 3).stamp
+    assert "'wrist' delivers frames that are not newer" in str(guard.why_dropped)
     guard.reset()
     assert guard.check(frame(0, 4)) is not None
 
