@@ -10,7 +10,6 @@ from policies.skills import PegSkill
 from robot_rl.env.cartesian_action import ActionConfig
 from robot_rl.env.session import SessionConfig
 from robot_rl.learn.settings import LearnerConfig
-from robot_rl.perception.settings import ClassifierConfig
 from robot_rl.tasks.arm import ArmTaskConfig
 from robot_rl.tasks.peg_insert import PegInsert, PegInsertConfig
 from robot_rl.tasks.proprioception import Proprioception
@@ -44,11 +43,6 @@ class FrankaPegInsert(ArmTaskConfig):
         default_factory=lambda: SessionConfig(evaluate_every=2000, promising=0.5, good_length=0.8)
     )
     """Course of the training."""
-    classifier: ClassifierConfig = field(
-        # A hand that is low beside the board looks much like one above a peg that is in.
-        default_factory=lambda: ClassifierConfig(label_episodes=48)
-    )
-    """The reward classifier."""
     goal: PegInsertConfig = field(default_factory=PegInsertConfig)
     """What counts as success."""
 
