@@ -102,7 +102,7 @@ def test_both_scenes_are_drawn_near_and_far(studio: Studio) -> None:
 
 
 def test_augmented_pictures_are_pictures(studio: Studio) -> None:
-    config = PretrainConfig(batch=8)
+    config = PretrainConfig(Path("unused"), batch=8)
     images = studio.draw(8, 4, CUBE).images["side"]
     changed = Augmenter(config, 0.5)(images.copy())
     assert changed.shape == (8, 3, 128, 128)

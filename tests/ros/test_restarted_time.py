@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -121,7 +121,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def __call__(self, features: dict[str, CameraFeatures]) -> tuple[float, ...]:
+    def __call__(self, features: Mapping[str, CameraFeatures]) -> tuple[float, ...]:
         self.heard.append(f"{min(f.stamp for f in features.values()) / SECOND:g}")
         return (0.25,)
 

@@ -36,7 +36,7 @@ SIZE = 24
 class ToyEncoder:
     """Two cameras of `SIZE` features each; crops differ from the whole by a little noise."""
 
-    cameras = CAMERAS
+    cameras: tuple[str, ...] = CAMERAS
 
     def __init__(self, crops: int = 0, digest: str = "toy-encoder-0001") -> None:
         self.digest = digest
