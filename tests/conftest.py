@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.ros)
         if item.get_closest_marker("ros"):
             item.fixturenames.insert(0, "ros_domain")  # type: ignore[attr-defined]
+
+
+STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process when all is reported, without unloading what the tests have loaded.
+
+    MuJoCo's and OpenCV's graphics, the RealSense SDK, PyTorch and JAX in one process, as only the tests have
+    them, can crash while the interpreter takes them down, and turn a passed run into a failed one. That each
+    ends cleanly by itself is seen by the tests that start programs.
+    """
+    if STATUS in config.stash and not hasattr(config, "workerinput"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[STATUS])
 
 
 @pytest.fixture
