@@ -116,7 +116,7 @@ class SpatialEmbeddings(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels, EMBEDDINGS, cells, cells) / cells)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.einsum("nchw,cehw->nce", maps, self.weight).flatten(1)
+        return torch.einsum("bchw,cehw->bce", maps, self.weight).flatten(1)
 
 
 class ResNetEncoder(nn.Module):
