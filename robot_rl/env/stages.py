@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from robot_rl.core.errors import ConfigError, SpecError
+from robot_rl.env.hold import Hold
 
 
 class StageReward(NamedTuple):
@@ -43,20 +44,19 @@ class StageCounter:
             )
         self.stages = stages
         self.thresholds = tuple(float(t) for t in each)
-        self.ticks = ticks
         self.reached = 0
         """Stages reached in this episode."""
-        self._held = 0
+        self._held = Hold(ticks)
 
     def reset(self) -> None:
         """Start an episode."""
         self.reached = 0
-        self._held = 0
+        self._held.reset()
 
     @property
     def fraction(self) -> float:
         """As `StageReward.fraction`."""
-        return (self.reached + self._held / self.ticks) / self.stages
+        return (self.reached + self._held.fraction) / self.stages
 
     def update(self, probabilities: Sequence[float]) -> StageReward:
         """See one tick: the probability of each stage. Not a number counts as not seen."""
@@ -68,9 +68,8 @@ class StageCounter:
         if self.reached == self.stages:
             return StageReward(0.0, True, 1.0)
         seen = probabilities[self.reached] >= self.thresholds[self.reached]
-        self._held = self._held + 1 if seen else 0
-        if self._held < self.ticks:
+        if not self._held.update(bool(seen)):
             return StageReward(0.0, False, self.fraction)
         self.reached += 1
-        self._held = 0
+        self._held.reset()
         return StageReward(1.0 / self.stages, self.reached == self.stages, self.fraction)

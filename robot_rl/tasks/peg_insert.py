@@ -10,6 +10,7 @@ import numpy as np
 from robot_rl.core.frames import rotate, swing_twist, tool_yaw
 from robot_rl.core.spec import ArraySpec, Observation, Spec
 from robot_rl.core.types import ArmState, Pose
+from robot_rl.env.hold import Hold, HoldByTruth
 from robot_rl.env.relative_frame import tool_axes
 from robot_rl.env.task import Judgement, Objects, Senses
 from robot_rl.tasks.proprioception import Proprioception
@@ -37,35 +38,10 @@ def tip(tcp: Pose, peg_length: float) -> np.ndarray:
     return tcp.position + rotate(tcp.quaternion, np.array([0.0, 0.0, peg_length]))
 
 
-class Inserted:
-    """Counts for how many ticks in a row the peg has been deep enough; also the evaluation's judge."""
-
-    def __init__(
-        self, config: PegInsertConfig, peg_length: float, control_rate: float, margin: float = 0.0
-    ) -> None:
-        self.peg_length = peg_length
-        self.depth = config.depth + margin
-        self.wanted = max(1, round(config.hold_time * control_rate))
-        self.ticks = 0
-        self._reached = False
-
-    def now(self, state: ArmState, hole: Pose) -> bool:
-        """Whether the peg is deep enough at this instant, and inside the hole, not beside the board."""
-        way = tip(state.tcp, self.peg_length) - hole.position
-        return bool(way[2] <= -self.depth and np.hypot(way[0], way[1]) < 0.01)
-
-    def see(self, state: ArmState, hole: Pose) -> bool:
-        """See one tick; True while the hold is long enough."""
-        self.ticks = self.ticks + 1 if self.now(state, hole) else 0
-        return self.ticks >= self.wanted
-
-    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
-        self._reached = self.see(state, truth["hole"]) or self._reached
-        return self._reached
-
-    @property
-    def fraction(self) -> float:
-        return min(1.0, self.ticks / self.wanted)
+def inserted(config: PegInsertConfig, peg_length: float, margin: float, state: ArmState, hole: Pose) -> bool:
+    """Whether the peg is `margin` [m] deeper than it must be, in the hole and not beside the board."""
+    way = tip(state.tcp, peg_length) - hole.position
+    return bool(way[2] <= -(config.depth + margin) and np.hypot(way[0], way[1]) < 0.01)
 
 
 class PegInsert:
@@ -80,10 +56,8 @@ class PegInsert:
     def __init__(self, config: PegInsertConfig, peg_length: float, control_rate: float) -> None:
         self.config = config
         self.peg_length = peg_length
-        self.control_rate = control_rate
         self.time_limit = round(config.time_limit * control_rate)
-        self._inserted = Inserted(config, peg_length, control_rate, config.margin)
-        self._clearly = Inserted(config, peg_length, control_rate, config.label_margin)
+        self._held = Hold(round(config.hold_time * control_rate))
         self._own = Proprioception(control_rate, gripper=False, force=True)
         arrays = {
             "hole.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.03, names=("x", "y", "z")),
@@ -93,19 +67,25 @@ class PegInsert:
         self.observation_spec = Spec.of(arrays | self._own.arrays)
 
     def reset(self, state: ArmState, senses: Senses) -> Observation:
-        self._inserted.ticks = 0
+        self._held.reset()
         self._own.reset(state)
         return self._observe(state, senses.objects)
 
     def step(self, state: ArmState, senses: Senses) -> Judgement:
-        success = self._inserted.see(state, senses.objects["hole"].pose)
+        success = self._held.update(self._is_in(self.config.margin, state, senses.objects["hole"].pose))
         return Judgement(self._observe(state, senses.objects), 1.0 if success else 0.0, success)
 
     def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
-        return int(self._clearly.now(state, truth["hole"]))
+        return int(self._is_in(self.config.label_margin, state, truth["hole"]))
 
-    def judge(self) -> Inserted:
-        return Inserted(self.config, self.peg_length, self.control_rate)
+    def judge(self) -> HoldByTruth:
+        def is_in(state: ArmState, truth: Mapping[str, Pose]) -> bool:
+            return self._is_in(0.0, state, truth["hole"])
+
+        return HoldByTruth(is_in, self._held.wanted)
+
+    def _is_in(self, margin: float, state: ArmState, hole: Pose) -> bool:
+        return inserted(self.config, self.peg_length, margin, state, hole)
 
     def _observe(self, state: ArmState, objects: Objects) -> Observation:
         hole = objects["hole"].pose
@@ -114,7 +94,7 @@ class PegInsert:
         values = {
             "hole.position": axes @ (hole.position - tip(state.tcp, self.peg_length)),
             "hole.yaw": np.array([np.cos(yaw), np.sin(yaw)]),
-            "hold": np.array([self._inserted.fraction]),
+            "hold": np.array([self._held.fraction]),
         }
         observation = {name: value.astype(np.float32) for name, value in values.items()}
         return observation | self._own.observe(state)

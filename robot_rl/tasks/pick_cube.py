@@ -10,6 +10,7 @@ import numpy as np
 from robot_rl.core.frames import conjugate, multiply, rotation_vector, swing_twist, tool_yaw
 from robot_rl.core.spec import ArraySpec, Observation, Spec
 from robot_rl.core.types import ArmState, Pose
+from robot_rl.env.hold import Hold, HoldByTruth
 from robot_rl.env.relative_frame import tool_axes
 from robot_rl.env.task import Judgement, Objects, Senses
 
@@ -35,43 +36,11 @@ class PickCubeConfig:
     """The cube counts as held when its centre is nearer to the closed TCP than this [m]."""
 
 
-class HeldAbove:
-    """Counts for how many ticks in a row the cube has been held high enough."""
-
-    def __init__(self, config: PickCubeConfig, control_rate: float, margin: float) -> None:
-        self.height = config.rest_height + config.lift_height + margin
-        self.radius = config.grasp_radius
-        self.wanted = max(1, round(config.hold_time * control_rate))
-        self.ticks = 0
-
-    def reset(self) -> None:
-        self.ticks = 0
-
-    def now(self, state: ArmState, cube: Pose) -> bool:
-        """Whether the cube is held high enough at this instant."""
-        apart = float(np.linalg.norm(cube.position - state.tcp.position))
-        return state.gripper_closed and apart < self.radius and float(cube.position[2]) >= self.height
-
-    def update(self, state: ArmState, cube: Pose) -> bool:
-        """See one tick; True once the hold is long enough."""
-        self.ticks = self.ticks + 1 if self.now(state, cube) else 0
-        return self.ticks >= self.wanted
-
-    @property
-    def fraction(self) -> float:
-        return min(1.0, self.ticks / self.wanted)
-
-
-class HeldAboveByTruth:
-    """The evaluation's judge: the same condition on the true pose of the cube."""
-
-    def __init__(self, config: PickCubeConfig, control_rate: float) -> None:
-        self._held = HeldAbove(config, control_rate, margin=0.0)
-        self._reached = False
-
-    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
-        self._reached = self._held.update(state, truth["cube"]) or self._reached
-        return self._reached
+def held_above(config: PickCubeConfig, margin: float, state: ArmState, cube: Pose) -> bool:
+    """Whether the closed hand holds the cube `margin` [m] higher than it must be, at this instant."""
+    apart = float(np.linalg.norm(cube.position - state.tcp.position))
+    height = config.rest_height + config.lift_height + margin
+    return state.gripper_closed and apart < config.grasp_radius and float(cube.position[2]) >= height
 
 
 class PickCube:
@@ -90,8 +59,7 @@ class PickCube:
         self.config = config
         self.control_rate = control_rate
         self.time_limit = round(config.time_limit * control_rate)
-        self._held = HeldAbove(config, control_rate, config.margin)
-        self._clearly_held = HeldAbove(config, control_rate, config.label_margin)
+        self._held = Hold(round(config.hold_time * control_rate))
         self._width = 0.0
         self.observation_spec = Spec.of(
             {
@@ -114,16 +82,21 @@ class PickCube:
         return self._observe(state, senses.objects)
 
     def step(self, state: ArmState, senses: Senses) -> Judgement:
-        success = self._held.update(state, senses.objects["cube"].pose)
+        success = self._held.update(
+            held_above(self.config, self.config.margin, state, senses.objects["cube"].pose)
+        )
         observation = self._observe(state, senses.objects)
         self._width = state.gripper_width
         return Judgement(observation, 1.0 if success else 0.0, success)
 
     def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
-        return int(self._clearly_held.now(state, truth["cube"]))
+        return int(held_above(self.config, self.config.label_margin, state, truth["cube"]))
 
-    def judge(self) -> HeldAboveByTruth:
-        return HeldAboveByTruth(self.config, self.control_rate)
+    def judge(self) -> HoldByTruth:
+        def held(state: ArmState, truth: Mapping[str, Pose]) -> bool:
+            return held_above(self.config, 0.0, state, truth["cube"])
+
+        return HoldByTruth(held, self._held.wanted)
 
     def _observe(self, state: ArmState, objects: Objects) -> Observation:
         cube = objects["cube"].pose

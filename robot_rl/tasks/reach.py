@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_rl.core.spec import ArraySpec, Observation, Spec
 from robot_rl.core.types import ArmState, Pose
+from robot_rl.env.hold import Hold, HoldByTruth
 from robot_rl.env.relative_frame import tool_axes
 from robot_rl.env.task import Judgement, Objects, Senses
 
@@ -25,27 +26,9 @@ class ReachConfig:
     """Length of an episode [s]."""
 
 
-class Within:
-    """Counts for how many ticks in a row the TCP has been near a point; also the evaluation's judge."""
-
-    def __init__(self, radius: float, ticks: int) -> None:
-        self.radius = radius
-        self.wanted = ticks
-        self.ticks = 0
-        self._reached = False
-
-    def update(self, state: ArmState, truth: Mapping[str, Pose]) -> bool:
-        return self.see(state, truth["goal"])
-
-    def see(self, state: ArmState, goal: Pose) -> bool:
-        near = float(np.linalg.norm(goal.position - state.tcp.position)) <= self.radius
-        self.ticks = self.ticks + 1 if near else 0
-        self._reached = self._reached or self.ticks >= self.wanted
-        return self._reached
-
-    @property
-    def fraction(self) -> float:
-        return min(1.0, self.ticks / self.wanted)
+def within(radius: float, state: ArmState, goal: Pose) -> bool:
+    """Whether the TCP is as near to the goal as `radius` [m]."""
+    return float(np.linalg.norm(goal.position - state.tcp.position)) <= radius
 
 
 class Reach:
@@ -56,8 +39,7 @@ class Reach:
     def __init__(self, config: ReachConfig, control_rate: float) -> None:
         self.config = config
         self.time_limit = round(config.time_limit * control_rate)
-        self._ticks = max(1, round(config.hold_time * control_rate))
-        self._near = Within(config.radius, self._ticks)
+        self._held = Hold(round(config.hold_time * control_rate))
         self.observation_spec = Spec.of(
             {
                 "goal.position": ArraySpec((3,), "m", "tool", -2, 2, scale=0.1, names=("x", "y", "z")),
@@ -68,19 +50,22 @@ class Reach:
         )
 
     def reset(self, state: ArmState, senses: Senses) -> Observation:
-        self._near = Within(self.config.radius, self._ticks)
+        self._held.reset()
         return self._observe(state, senses.objects)
 
     def step(self, state: ArmState, senses: Senses) -> Judgement:
-        success = self._near.see(state, senses.objects["goal"].pose)
+        success = self._held.update(within(self.config.radius, state, senses.objects["goal"].pose))
         return Judgement(self._observe(state, senses.objects), 1.0 if success else 0.0, success)
 
     def stage(self, state: ArmState, truth: Mapping[str, Pose]) -> int:
-        return int(np.linalg.norm(truth["goal"].position - state.tcp.position) < self.config.radius)
+        return int(within(self.config.radius, state, truth["goal"]))
 
-    def judge(self) -> Within:
-        # Half a millimetre of marker noise must not turn a sensed success into a failure.
-        return Within(self.config.radius + 0.003, self._ticks)
+    def judge(self) -> HoldByTruth:
+        def near(state: ArmState, truth: Mapping[str, Pose]) -> bool:
+            # Half a millimetre of marker noise must not turn a sensed success into a failure.
+            return within(self.config.radius + 0.003, state, truth["goal"])
+
+        return HoldByTruth(near, self._held.wanted)
 
     def _observe(self, state: ArmState, objects: Objects) -> Observation:
         axes = tool_axes(state).T
@@ -88,6 +73,6 @@ class Reach:
             "goal.position": axes @ (objects["goal"].pose.position - state.tcp.position),
             "tcp.velocity": axes @ state.twist[:3],
             "target.offset": axes @ (state.target.position - state.tcp.position),
-            "hold": np.array([self._near.fraction]),
+            "hold": np.array([self._held.fraction]),
         }
         return {name: value.astype(np.float32) for name, value in values.items()}
