@@ -31,5 +31,5 @@ class CameraNode(Node):
         """Publish the last frame once more, for a peer that has missed it."""
         if self._sent is not None:
             info, image = self._sent
-            self._info.publish(info)
             self._image.publish(image)
+            self._info.publish(info)  # last: who has it knows that the picture is out
