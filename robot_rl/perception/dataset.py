@@ -20,7 +20,7 @@ from robot_rl.core.frames import (
     yaw_quaternion,
 )
 from robot_rl.core.types import ArmState, Pose
-from robot_rl.perception.labels import LABELS, side_label, wrist_label
+from robot_rl.perception.pose_labels import LABELS, side_label, wrist_label
 from sim.arm.cameras import CAMERA_NAMES, TableCameras
 from sim.arm.kinematics import forward, inverse
 from sim.arm.looks import draw_look
@@ -53,7 +53,7 @@ class Pictures:
     images: dict[str, np.ndarray]
     """Camera to (n, 128, 128, 3) uint8."""
     labels: dict[str, np.ndarray]
-    """Camera to (n, l) float32, see `robot_rl.perception.labels`."""
+    """Camera to (n, l) float32, see `robot_rl.perception.pose_labels`."""
 
 
 class Studio:

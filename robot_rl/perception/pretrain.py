@@ -1,8 +1,8 @@
 """Pretrain the encoder that the project ships, and measure it.
 
-Each camera's network learns to tell where object and hand are (`robot_rl.perception.labels`) from own renders
-with randomised looks. In every round new pictures are drawn, and each network goes a few times through them,
-with some pictures shifted at random and labels unchanged, as the crops of replay are.
+Each camera's network learns to tell where object and hand are (`robot_rl.perception.pose_labels`) from own
+renders with randomised looks. In every round new pictures are drawn, and each network goes a few times
+through them, with some pictures shifted at random and labels unchanged, as the crops of replay are.
 
 Pictures differ in how much they tell: a mount that is off, a hand out of view. So the network learns with
 each prediction p of a label y how far off it expects to be, b, as Kendall and Gal ("What Uncertainties Do We
@@ -42,9 +42,9 @@ from robot_rl.perception.encoder import (
     save_encoder,
     shifted,
 )
-from robot_rl.perception.evaluate import evaluate
-from robot_rl.perception.labels import LABELS, NEAR, scales
+from robot_rl.perception.encoder_errors import evaluate
 from robot_rl.perception.networks import NEAR_GAIN, KeypointNetwork, randomise
+from robot_rl.perception.pose_labels import LABELS, NEAR, scales
 from robot_rl.perception.settings import IMAGE, EncoderConfig
 
 _SPREAD = (-5.0, 2.0)

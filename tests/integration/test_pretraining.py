@@ -16,8 +16,8 @@ from robot_rl.core.frames import rotate, yaw_quaternion
 from robot_rl.core.types import Pose, StampedImage
 from robot_rl.perception.dataset import DatasetConfig, Pictures, Studio
 from robot_rl.perception.encoder import load_encoder
-from robot_rl.perception.evaluate import errors, head
-from robot_rl.perception.labels import LABELS, NEAR, SIDE, WRIST, side_label, wrist_label
+from robot_rl.perception.encoder_errors import errors, head
+from robot_rl.perception.pose_labels import LABELS, NEAR, SIDE, WRIST, side_label, wrist_label
 from robot_rl.perception.pretrain import Augmenter, PretrainConfig, loss_of, pretrain
 from robot_rl.perception.settings import SHIPPED, EncoderConfig
 from sim.arm.scene import tool_down

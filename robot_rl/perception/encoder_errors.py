@@ -14,8 +14,8 @@ import torch
 
 from robot_rl.perception.dataset import DatasetConfig, Pictures, Studio
 from robot_rl.perception.encoder import CameraNetwork, as_input, load_encoder
-from robot_rl.perception.labels import LABELS, SCALE
 from robot_rl.perception.networks import KeypointNetwork
+from robot_rl.perception.pose_labels import LABELS, SCALE
 from robot_rl.perception.settings import EncoderConfig
 
 LOOKS = {"default": (0.0, 0), "strength 0.3": (0.3, 0), "strength 1, 2 distractors": (1.0, 2)}
