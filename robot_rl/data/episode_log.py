@@ -97,23 +97,24 @@ class EpisodeLog:
         self._clock = clock or SteadyClock()
         self._flush_every = nanoseconds(flush_every)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The file gets its name when it says whose log it is: a process that is killed before that leaves no
-        # log that nobody can read.
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            raise LogError(f"{path} exists already: episode logs are never written over") from None
+        # The name is that of an empty file, which readers pass over, until the log says whose it is: a
+        # process killed before that leaves nothing that nobody can read. Any file system can rename.
         nameless = path.with_suffix(".new")
         self._file = nameless.open("wb")
         self._bag = _Bag(self._file, _COMPRESSION[compression])
         try:
             self._bag.writer.add_metadata(_EPISODE, _episode_fields(spec, episode))
             self.flush()
-            path.hardlink_to(nameless)
-        except FileExistsError:
+            nameless.replace(path)
+        except (LogError, OSError):
             self._file.close()
-            raise LogError(f"{path} exists already: episode logs are never written over") from None
-        except LogError:
-            self._file.close()
+            nameless.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
-        finally:
-            nameless.unlink()
 
     def write(self, topic: str, msgtype: str, data: bytes, stamp: int) -> None:
         """Add a message: its CDR bytes and its log time [ns]; flush when that is due.

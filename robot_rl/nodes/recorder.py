@@ -130,6 +130,8 @@ class RecorderNode(Node):
     def _repair(self) -> None:
         """Complete the files that a killed recorder left."""
         for path in sorted(self.folder.glob("*.mcap")):
+            if path.stat().st_size == 0:  # killed before there was anything to keep
+                continue
             try:
                 found = recover(path)
             except LogError as error:
