@@ -29,7 +29,7 @@ def label_settings(config: ArmTaskConfig) -> ArmTaskConfig:
 
 
 def with_classifier(
-    config: ArmTaskConfig, task: str, seed: int, out: Path, quiet: bool = False
+    config: ArmTaskConfig, seed: int, out: Path, quiet: bool = False
 ) -> tuple[ArmTaskConfig, dict[str, Any]]:
     """Make the reward classifier that the settings ask for, unless they name one.
 

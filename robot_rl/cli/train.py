@@ -63,7 +63,7 @@ def run(
     shape = shape_of(config.spec, config.learner)
     require_accelerator(shape, config.learner)
     require_memory(shape, config.learner)
-    config, lessons = with_classifier(config, task, seed, out, quiet)
+    config, lessons = with_classifier(config, seed, out, quiet)
     directory = RunDirectory.create(out, config, task, seed)
     env, arm = config.simulate()
     learner = Learner(env.spec, config.learner, seed)

@@ -25,6 +25,7 @@ from robot_rl.core.types import (
 from robot_rl.data import messages
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeLog, episode_path
+from robot_rl.data.images import image_topic
 from robot_rl.data.json_messages import Intervention, encode
 
 BASE = "base"
@@ -119,7 +120,7 @@ class EpisodeRecorder:
             self._answer(self._log, person)
 
     def _picture(self, log: EpisodeLog, camera: str, picture: StampedImage) -> None:
-        topic, stamp = f"{camera}/image_raw", picture.stamp
+        topic, stamp = image_topic(camera), picture.stamp
         first = topic not in self._logged
         if not self._is_new(topic, stamp):
             return

@@ -49,7 +49,7 @@ class ArmTaskConfig(ABC):
     backend: Literal["mujoco", "pybullet"] = "mujoco"
     """Physics engine of the simulated arm."""
     max_object_age: float = 0.5
-    """A measured pose older than this stops the episode [s]."""
+    """A measured pose, or a picture, older than this stops the episode [s]."""
     action: ActionConfig = field(default_factory=ActionConfig)
     """Mapping from actions to motion."""
     arm: ArmSimConfig = field(default_factory=ArmSimConfig)
