@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
-RUN_EXTRAS := sim,ros,learn
+RUN_EXTRAS := sim,ros,learn,console
 SEE_EXTRAS := $(RUN_EXTRAS),perception
-DEV_EXTRAS := $(SEE_EXTRAS),cameras,dev,docs
+DEV_EXTRAS := $(SEE_EXTRAS),devices,data,dev
 BENCH_EXTRAS := $(SEE_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 

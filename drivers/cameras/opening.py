@@ -6,7 +6,7 @@ from drivers.cameras.settings import CameraConfig
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.core.protocols import Camera, Clock
 
-REMEDY = "pip install 'robot-rl[cameras]', and for RealSense: apt-get install libusb-1.0-0"
+REMEDY = "pip install 'robot-rl[devices]', and for RealSense: apt-get install libusb-1.0-0"
 
 
 def open_camera(config: CameraConfig, name: str, clock: Clock | None = None) -> Camera:

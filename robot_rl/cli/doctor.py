@@ -92,7 +92,7 @@ CAMERAS = (
 
 
 def _camera_library(module: str, needed_for: str, libraries: str) -> Finding:
-    finding = _package(module, needed_for, "pip install 'robot-rl[cameras]'")
+    finding = _package(module, needed_for, "pip install 'robot-rl[devices]'")
     if finding.state == "ok":
         try:
             importlib.import_module(module)

@@ -22,12 +22,20 @@ class UpOptions:
     """Run directory; by default a new one below runs/."""
     resume: bool = False
     """Go on with the run in --out."""
-    clock: Literal["lockstep", "realtime"] = "lockstep"
-    """As fast as the CPU allows and reproducible, or with the wall clock."""
+    clock: Literal["auto", "lockstep", "realtime"] = "auto"
+    """lockstep: as fast as the CPU allows and reproducible; realtime: with the wall clock, as an operator
+    needs it; auto: realtime with an operator, else lockstep."""
     policy: str = "learner"
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
-    person: bool = True
-    """With the scripted person who demonstrates and corrects."""
+    person: Literal["auto", "scripted", "operator", "none"] = "auto"
+    """Who demonstrates and corrects: a scripted person; an operator at the devices of --teleop.devices;
+    nobody; auto: an operator with --console, else the scripted person."""
+    console: bool = False
+    """Serve the operator's web page, and say where."""
+    console_host: str = "127.0.0.1"
+    """Address to serve it on; others than this machine's own make a token that the page asks for."""
+    console_port: int = 8080
+    """Port to serve it on; 0: any that is free."""
     learner_host: str = "local"
     """"local" starts the learner here; any other name leaves it to be started there."""
     camera_host: str = "local"
@@ -46,17 +54,26 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     task, options, config = parse_with_task(UpOptions, argv, "up", "Start the ROS 2 graph of a task.")
     out = options.out or default_out(task)
+    person = options.person
+    if person == "auto":
+        person = "operator" if options.console else "scripted"
+    clock = options.clock
+    if clock == "auto":
+        clock = "realtime" if person == "operator" else "lockstep"
     graph = GraphOptions(
         task=task,
         seed=options.seed,
         out=str(out),
-        clock=options.clock,
+        clock=clock,
         headless=not options.view,
         learner_host=options.learner_host,
         camera_host=options.camera_host,
         perception_host=options.perception_host,
         policy=options.policy,
-        person=options.person,
+        person=person,
+        console=options.console,
+        console_host=options.console_host,
+        console_port=options.console_port,
     )
     if not run_with_progress(graph, config, options.resume, options.json, options.echo):
         return interrupted(out)

@@ -50,6 +50,14 @@ class CameraError(RobotRlError):
     """A camera is gone, delivers nothing, or delivers what is no picture of the scene."""
 
 
+class DeviceError(RobotRlError):
+    """A person's input device is not there, was unplugged, or says what no such device can say."""
+
+
+class DatasetError(RobotRlError):
+    """A data set, or a file in another project's format, cannot be read, changed or merged as asked."""
+
+
 class EncoderError(RobotRlError):
     """An encoder's file is missing, damaged or made for something else, or features are another encoder's."""
 

@@ -16,6 +16,7 @@ from robot_rl.core.types import (
     ArmCommand,
     ArmState,
     CameraFeatures,
+    DeviceState,
     Episode,
     Intrinsics,
     Pose,
@@ -142,6 +143,26 @@ class Teleop(Protocol):
     def read(self, state: ArmState) -> TeleopCommand:
         """What the person wants at the tick of `state`."""
         ...
+
+
+@runtime_checkable
+class InputDevice(Protocol):
+    """What a person holds in her hand. `drivers.teleop` makes a `Teleop` of one or several."""
+
+    @property
+    def name(self) -> str:
+        """Names it in logs and on the console, such as "spacemouse"."""
+        ...
+
+    def read(self) -> DeviceState:
+        """The newest state; returns at once.
+
+        Raises:
+            DeviceError: The device is gone. Later calls look for it again, and succeed when it is back.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 @runtime_checkable

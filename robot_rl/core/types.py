@@ -171,6 +171,42 @@ class TeleopCommand:
     label: int = -1
     """The stage of the task that she says is reached, by the key that she holds down: 0 none, 1 the first
     (success, where there is only one), ...; -1 when she labels nothing."""
+    who: str = ""
+    """The device in her hand, such as "console" or "spacemouse"; "script" for a scripted person, "" when
+    nobody acts."""
+
+
+BUTTONS = (
+    "take_over",
+    "hand_back",
+    "close",
+    "open",
+    "toggle",
+    "success",
+    "failure",
+    "label",
+    "not_reached",
+    "dead_man",
+    "e_stop",
+)
+"""What the buttons of a person's device can mean: who is in control, the gripper (closed, open, or the other
+of the two), her verdict on the episode, the label of the frames while it is held down (reached, not reached),
+the dead-man's switch, and the emergency stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What a person's device says at one instant: a SpaceMouse, a gamepad, a keyboard, the console."""
+
+    stamp: int
+    """Steady time (`time.monotonic_ns`) at which the device was last heard of [ns]."""
+    axes: np.ndarray
+    """(6,) in [-1, 1]: x, y, z, rx, ry, rz. As her hand moves in front of her: x away from her, y to her
+    left, z up, turns right-handed about them; in the axes `frame` where that is set."""
+    buttons: frozenset[str] = frozenset()
+    """Those of `BUTTONS` that are held down."""
+    frame: str = ""
+    """"base" when the axes are those of the robot's base whatever the device is set up for, else ""."""
 
 
 class Step(NamedTuple):

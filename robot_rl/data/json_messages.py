@@ -37,6 +37,22 @@ class Intervention:
     """"success" or "failure" when the person ends the episode, else ""."""
     label: int = -1
     """The stage that she says is reached, by the key that she holds down; -1 when she labels nothing."""
+    who: str = ""
+    """The device in her hand, "script" for a scripted person, "" when nobody acts."""
+
+
+@dataclass(frozen=True)
+class ControlChange:
+    """The moment at which control went from one to another."""
+
+    stamp: int
+    """Time of the change [ns]."""
+    who: str
+    """Who is in control from now on: a device, "script", or "policy"."""
+    previous: str
+    """Who was until now."""
+    reason: str = ""
+    """Why: "motion", "button", "still" for a hand at rest, "dead man", "lost" when its device is gone."""
 
 
 def encode(message: Any) -> str:

@@ -134,7 +134,7 @@ class EpisodeRecorder:
         stamp = person.stamp
         if not self._is_new("intervention/event", stamp):
             return
-        event = Intervention(stamp, person.active, person.gripper, person.outcome, person.label)
+        event = Intervention(stamp, person.active, person.gripper, person.outcome, person.label, person.who)
         twist = messages.twist_stamped(stamp, person.twist, BASE)
         log.write("intervention/twist", messages.TWIST, twist, stamp)
         log.write("intervention/event", messages.STRING, messages.string(encode(event)), stamp)

@@ -61,8 +61,8 @@ class ActorSettings:
     """Whether the graph goes tick by tick, or with the wall clock."""
     policy: str = "learner"
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
-    with_person: bool = True
-    """Whether there is an intervention node."""
+    person: Literal["scripted", "operator", "none"] = "scripted"
+    """Who demonstrates and corrects; for "none" there is no intervention node."""
     with_recorder: bool = False
     """Whether there is a recorder, which the first episode waits for."""
     recover: bool = True
@@ -153,7 +153,7 @@ class Actor:
             rate,
             settings.max_state_age,
         )
-        self.teleop = TopicTeleop(self.robot) if settings.with_person else None
+        self.teleop = TopicTeleop(self.robot) if settings.person != "none" else None
         self.vision = TopicVision(self.robot, config) if config.cameras else None
         self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop, self.vision)
         self._recover_service = node.create_client(Trigger, "plant/recover")

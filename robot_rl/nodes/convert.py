@@ -201,14 +201,16 @@ def arm_command(target: PoseStamped, gripper: JointState) -> ArmCommand:
 
 def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
     """`intervention/twist` and `intervention/event`."""
-    event = Intervention(command.stamp, command.active, command.gripper, command.outcome, command.label)
+    event = Intervention(
+        command.stamp, command.active, command.gripper, command.outcome, command.label, command.who
+    )
     return twist_message(command.stamp, command.twist), json_message(event)
 
 
 def teleop_command(twist: TwistStamped, event: Intervention) -> TeleopCommand:
     """Inverse of `teleop_messages`."""
     return TeleopCommand(
-        event.stamp, event.active, twist_from(twist), event.gripper, event.outcome, event.label
+        event.stamp, event.active, twist_from(twist), event.gripper, event.outcome, event.label, event.who
     )
 
 

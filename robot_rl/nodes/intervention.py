@@ -35,6 +35,8 @@ class InterventionSettings:
     """Name of the task."""
     clock: Literal["lockstep", "realtime"] = "lockstep"
     """Whether every tick is answered, or the newest one at the control rate."""
+    person: Literal["scripted", "operator"] = "scripted"
+    """Who acts: a scripted person, or an operator at the devices of the task's settings."""
 
 
 class TickTruth:

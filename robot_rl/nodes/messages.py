@@ -14,6 +14,10 @@ EMERGENCY_STOP = "emergency stop"
 """A fault whose reason begins with this was asked for: a person has to clear it, also in simulation."""
 
 
+HEARTBEAT_RATE = 20.0
+"""Heartbeats of each process a second [Hz]."""
+
+
 @dataclass(frozen=True)
 class Tick:
     """All inputs of one instant have been published: what to wait for before acting on it.
@@ -51,6 +55,71 @@ class SafetyState:
     """Reason of the latched fault, "" when there is none."""
     peak_force: float = 0.0
     """Largest external force since the last reset [N]."""
+    holding: bool = False
+    """No command is in force: the arm holds its place."""
+    limited: str = ""
+    """What the last command was clipped or dropped for, as "workspace, linear speed"; "" for nothing."""
+    advice: str = ""
+    """What to do about the fault, "" when there is none."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A process of the graph is alive and its loop turns. Comes `HEARTBEAT_RATE` times a second."""
+
+    node: str
+    """The process, as the node table calls it."""
+    pid: int
+    sequence: int
+    """Counts the heartbeats of this start of the process."""
+
+
+@dataclass(frozen=True)
+class Permit:
+    """The safety supervisor lets the arm follow commands. Without a fresh one that allows it, it holds."""
+
+    sequence: int
+    allowed: bool
+    reason: str
+    """Why it may not, "" when it may."""
+    late: dict[str, float] = field(default_factory=dict)
+    """Process to the age of its last heartbeat [s], for those that are late."""
+
+
+@dataclass(frozen=True)
+class OperatorInput:
+    """What the operator's web page says of her hands: a `DeviceState` on the wire."""
+
+    who: str
+    """The browser, as the console names it."""
+    sequence: int
+    """Counts the messages of this console."""
+    x: float
+    y: float
+    z: float
+    rx: float
+    ry: float
+    rz: float
+    """Axes in [-1, 1]."""
+    buttons: str = ""
+    """Names of the buttons that are held down, with spaces between them."""
+    frame: str = ""
+    """"base", or "" for the frame that the device is set up for."""
+
+
+COMMANDS = ("start", "pause", "reset", "undo", "demonstrate", "label", "practise")
+"""What the operator can tell the session: begin or go on; stop after this step, and hold; give this episode
+up and begin another; take the last demonstration back; record a demonstration, or frames for a classifier,
+next; and go on with the course of the training."""
+
+
+@dataclass(frozen=True)
+class OperatorCommand:
+    """The operator tells the session what to do, once."""
+
+    who: str
+    command: str
+    """One of `COMMANDS`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +144,8 @@ class EpisodeEvent:
     stamp: int
     """Time of the first or of the last state [ns]."""
     event: str
-    """"begin", "end", or "abort" when the episode was given up."""
+    """"begin", "end", "abort" when the episode was given up, or "undo" when the operator took it back after
+    its end."""
     index: int
     seed: int
     mode: str
@@ -100,6 +170,10 @@ class SessionState:
     """Practice so far [environment steps]."""
     reason: str = ""
     """Why the session stands still, "" when it does not."""
+    activity: str = "running"
+    """"running"; "waiting" for the operator to start the next episode; "paused"; or "held" by a fault."""
+    undo: int = -1
+    """Index of the demonstration that can be taken back, -1 for none."""
 
 
 @dataclass(frozen=True)

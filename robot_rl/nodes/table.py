@@ -19,6 +19,7 @@ from robot_rl.tasks.arm import ArmTaskConfig
 
 Value = bool | int | float | str
 Clock = Literal["lockstep", "realtime"]
+Person = Literal["scripted", "operator", "none"]
 
 LOCAL = "local"
 """The host on which the graph is started."""
@@ -71,8 +72,15 @@ class GraphOptions:
     """Host of the encoder and the reward classifier of a task with cameras, as `learner_host`."""
     policy: str = "learner"
     """Who acts: "learner", "random", "hold", or the directory of a policy bundle."""
-    person: bool = True
-    """With the person who demonstrates and corrects."""
+    person: Person = "scripted"
+    """Who demonstrates and corrects: a scripted person; an operator at the devices of the task's settings, on
+    the real clock, who starts each demonstration; or nobody."""
+    console: bool = False
+    """With the operator's web page."""
+    console_host: str = "127.0.0.1"
+    """Address that the page is served on; others than this machine's own want a token."""
+    console_port: int = 8080
+    """Port of the page; 0: any that is free."""
     record: bool = True
     """With the recorder."""
 
@@ -87,7 +95,12 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     config = tasks.load(options.task) if config is None else config
     if options.clock not in ("lockstep", "realtime"):
         raise ConfigError(f"clock {options.clock!r}: {nearest(options.clock, ('lockstep', 'realtime'))}")
+    if options.person not in ("scripted", "operator", "none"):
+        valid = ("scripted", "operator", "none")
+        raise ConfigError(f"person {options.person!r}: {nearest(options.person, valid)}")
     live = options.clock == "realtime"
+    if options.person == "operator" and not live:
+        raise ConfigError('an operator needs time to act: choose the clock "realtime"')
     common: dict[str, Value] = {"task": options.task}
     timed = common | {"clock": options.clock}
     stored = common | {"out": options.out}
@@ -100,9 +113,10 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     if is_encoded(config):
         module, host = "robot_rl.nodes.perception_process", options.perception_host
         entries.append(NodeEntry("perception", module, timed, host=host, respawn=True))
-    if options.person:
+    if options.person != "none":
         module = "robot_rl.nodes.intervention"
-        entries.append(NodeEntry("intervention", module, timed, respawn=True, nice=urgent))
+        person = timed | {"person": options.person}
+        entries.append(NodeEntry("intervention", module, person, respawn=True, nice=urgent))
     if options.record:
         entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, nice=patient))
     if options.policy == "learner":
@@ -117,7 +131,12 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
             )
         )
     session: dict[str, Value] = {"seed": options.seed, "policy": options.policy}
-    session |= {"with_person": options.person, "with_recorder": options.record}
+    session |= {"person": options.person, "with_recorder": options.record}
+    if options.console:
+        page = {"host": options.console_host, "port": options.console_port}
+        parameters = stored | {"clock": options.clock, "person": options.person} | page
+        module = "robot_rl.nodes.console_process"
+        entries.append(NodeEntry("console", module, parameters, respawn=True, nice=patient))
     parameters = timed | stored | session
     entries.append(
         NodeEntry("actor", "robot_rl.nodes.actor", parameters, respawn=True, leads=True, nice=urgent)

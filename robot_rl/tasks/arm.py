@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from drivers.teleop.settings import TeleopConfig
 from policies.scripted_person import PersonConfig, ScriptedPerson, Show, Skill, View
 from robot_rl.core.errors import ConfigError
 from robot_rl.core.protocols import Encoder, GroundTruth, RewardModel, Robot, Teleop, Tracker, Vision
@@ -56,6 +57,8 @@ class ArmTaskConfig(ABC):
     """The simulated arm, its control law and its safety limits."""
     person: PersonConfig = field(default_factory=PersonConfig)
     """The scripted person."""
+    teleop: TeleopConfig = field(default_factory=TeleopConfig)
+    """The devices of a real one, the operator."""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """The learner."""
     session: SessionConfig = field(default_factory=SessionConfig)

@@ -82,7 +82,7 @@ def watched(tmp_path: Path) -> Iterator[tuple[Graph, TestCameras]]:
             only=only,
             parameters=strict,
             policy="hold",
-            person=False,
+            person="none",
             clock="realtime",
             camera_host="test",
         ) as graph,

@@ -233,7 +233,7 @@ def test_a_robot_that_stalls_in_mid_episode_is_named(tmp_path: Path) -> None:
 def test_a_stale_robot_is_not_acted_on(tmp_path: Path) -> None:
     """On the real clock the episode is given up; when the state comes again, the session goes on."""
     config = reach(session__max_steps=10, session__evaluation_episodes=0, session__final_episodes=0)
-    with running(tmp_path / "run", config, policy="hold", person=True, clock="realtime") as graph:
+    with running(tmp_path / "run", config, policy="hold", person="scripted", clock="realtime") as graph:
         graph.wait(lambda: "practice, 0 practice steps" in graph.log("actor"))
         time.sleep(0.7)  # into the episode of 2 s: a robot that stops at a reset is another fault
         graph.kill("robot", signal.SIGSTOP)

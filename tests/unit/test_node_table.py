@@ -27,7 +27,7 @@ def names(**options):
 
 def test_the_table_holds_what_was_asked_for():
     assert names() == ["robot", "intervention", "recorder", "learner", "actor"]
-    assert names(person=False, record=False, policy="random") == ["robot", "actor"]
+    assert names(person="none", record=False, policy="random") == ["robot", "actor"]
     leaders = [entry.name for entry in node_table(GraphOptions()) if entry.leads]
     assert leaders == ["actor"]
     robot = node_table(GraphOptions())[0]

@@ -1,0 +1,1 @@
+"""Devices in a person's hand, and what becomes of what they say."""
