@@ -14,13 +14,13 @@ from robot_rl.cli.arguments import parse
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.core.errors import ConfigError
 from robot_rl.data.episode_log import EpisodeInfo
+from robot_rl.data.frame_labels import Correction
 from robot_rl.data.images import logged_cameras
 from robot_rl.data.views import episodes as all_episodes
 from robot_rl.perception.contact_sheet import Caption, write_sheet
 from robot_rl.perception.key_labels import (
     UNLABELLED,
     UNTOUCHED,
-    Correction,
     LabelledEpisode,
     label_logs,
     logs_folder,

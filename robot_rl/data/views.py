@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def episodes(
     """
     infos = [read_info(file, tolerant=True) for file in _files(path)]
     return sorted(
-        (info for info in infos if info.episode.mode in modes and _ended(info, outcome)),
+        (info for info in infos if info.episode.mode in modes and ended(info, outcome)),
         key=lambda info: (info.episode.index, info.path.name),
     )
 
@@ -96,17 +97,35 @@ def transitions(
     not acknowledged may still do so when the next episode has begun.
     """
     all_infos = episodes(path)
-    wanted = {info.path for info in all_infos if info.episode.mode in modes and _ended(info, outcome)}
-    log_of = {info.episode.index: info.path for info in all_infos}
+    wanted = {info.path for info in all_infos if info.episode.mode in modes and ended(info, outcome)}
+    found = assigned(all_infos, all_infos)
+    for _, group in groupby(found, key=lambda one: one.log.path):
+        chosen = [one.transition for one in group if one.owner.path in wanted]
+        yield from sorted(chosen, key=lambda transition: transition.key)
+
+
+class Assigned(NamedTuple):
+    """A logged transition, where it was found, and the log of its episode."""
+
+    owner: EpisodeInfo
+    log: EpisodeInfo
+    transition: Transition
+
+
+def assigned(logs: Iterable[EpisodeInfo], run: Iterable[EpisodeInfo]) -> Iterator[Assigned]:
+    """The transitions in `logs`, in the order of writing, each key once.
+
+    A log of the episode's own index owns a transition where it lies in one; elsewhere the last log of `run`
+    that has its index does. Transitions of an episode without a log are left out.
+    """
+    log_of = {info.episode.index: info for info in run}
     seen: set[Key] = set()
-    for info in all_infos:
-        found = []
-        for transition in _logged(info):
-            own = info.path if transition.episode == info.episode.index else log_of.get(transition.episode)
-            if own in wanted and transition.key not in seen:
+    for info in logs:
+        for transition in logged(info):
+            own = info if transition.episode == info.episode.index else log_of.get(transition.episode)
+            if own is not None and transition.key not in seen:
                 seen.add(transition.key)
-                found.append(transition)
-        yield from sorted(found, key=lambda transition: transition.key)
+                yield Assigned(own, info, transition)
 
 
 def demonstrations(path: Path) -> Iterator[Transition]:
@@ -145,7 +164,7 @@ def summary(path: Path) -> Summary:
     sources = Counter(transition.source for transition in transitions(path))
     return Summary(
         episodes=dict(Counter(info.episode.mode.value for info in infos)),
-        successes=dict(Counter(info.episode.mode.value for info in infos if _ended(info, "success"))),
+        successes=dict(Counter(info.episode.mode.value for info in infos if ended(info, "success"))),
         unfinished=sum(info.result is None for info in infos),
         steps=sources.total(),
         sources={source.name: sources[source] for source in Source if sources[source]},
@@ -164,20 +183,28 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _ended(info: EpisodeInfo, outcome: Outcome | None) -> bool:
+def ended(info: EpisodeInfo, outcome: Outcome | None) -> bool:
+    """Whether the episode ended like this; None: always."""
     if outcome is None:
         return True
     return info.result is not None and info.result.success == (outcome == "success")
 
 
-def _logged(info: EpisodeInfo) -> Iterator[Transition]:
+def logged(info: EpisodeInfo) -> Iterator[Transition]:
+    """All transitions in a log, as they were written: also those of other episodes, and those sent again."""
     codec = TransitionCodec(info.spec)
     for message in read_raw(info.path, tolerant=True):
-        if f"/{message.topic}".endswith(f"/{TRANSITIONS_TOPIC}"):
-            yield from _decode(info, codec, message)
+        if carries_transitions(message.topic):
+            yield from decode_transitions(info, codec, message)
 
 
-def _decode(info: EpisodeInfo, codec: TransitionCodec, message: RawMessage) -> list[Transition]:
+def carries_transitions(topic: str) -> bool:
+    """Whether a logged topic, in whatever namespace, is that of the transitions."""
+    return f"/{topic}".endswith(f"/{TRANSITIONS_TOPIC}")
+
+
+def decode_transitions(info: EpisodeInfo, codec: TransitionCodec, message: RawMessage) -> list[Transition]:
+    """The transitions of one message of a log; `LogError` names the message when it is damaged."""
     try:
         return codec.decode(deserialize(message.data, message.msgtype).data)
     except CodecError as error:

@@ -8,49 +8,31 @@ outranks them and is taken to be exact: `robot-rl label` writes it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from robot_rl.core.clock import nanoseconds
-from robot_rl.core.errors import ClassifierError, CodecError, LogError
+from robot_rl.core.errors import ClassifierError, LogError
 from robot_rl.core.protocols import Encoder
-from robot_rl.core.types import CameraFeatures, Mode, StampedImage
-from robot_rl.data.episode_log import EpisodeInfo, read_raw
-from robot_rl.data.images import images
-from robot_rl.data.json_messages import Intervention, decode
-from robot_rl.data.messages import deserialize
+from robot_rl.core.types import CameraFeatures, Mode
+from robot_rl.data.episode_log import EpisodeInfo
+from robot_rl.data.frame_labels import (
+    CORRECTIONS,
+    Correction,
+    key_answers,
+    load_corrections,
+    save_corrections,
+    ticks,
+    tolerance,
+)
 from robot_rl.data.views import episodes
 
 UNLABELLED = -1
 """A frame of which nothing is known."""
 UNTOUCHED = -2
 """A frame that nobody corrected."""
-
-_EVENTS = "intervention/event"
-_FILE = "labels.json"
-_FORMAT = 1
-_APART = 0.75
-"""Frames of two cameras, or a frame and an answer, belong together when they are no further apart than this
-[control periods]."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """Frames of an episode that a person labelled by hand."""
-
-    episode: int
-    """Index of the episode."""
-    first: int
-    """First frame, counted from 0."""
-    last: int
-    """Last frame, included."""
-    stage: int
-    """Stage that is reached there, 0 for none; -1: leave these frames out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +60,6 @@ class LabelledEpisode:
     def said(self) -> np.ndarray:
         """(T,) int64: the labels as they stand, corrections above keys."""
         return np.where(self.corrected == UNTOUCHED, self.keys, self.corrected)
-
-
-class Tick(NamedTuple):
-    """The pictures of one frame."""
-
-    stamp: int
-    images: dict[str, StampedImage]
 
 
 def logs_folder(run: Path) -> Path:
@@ -151,24 +126,6 @@ def read_episodes(logs: Path, encoder: Encoder) -> list[LabelledEpisode]:
     return labelled
 
 
-def ticks(info: EpisodeInfo, cameras: Sequence[str]) -> Iterator[Tick]:
-    """The frames of a log that every camera has seen, by the stamps of the first camera."""
-    seen: dict[str, list[StampedImage]] = {camera: [] for camera in cameras}
-    for camera, picture in images(info.path, cameras):
-        seen[camera].append(picture)
-    if not all(seen.values()):
-        return
-    stamps = {camera: np.array([p.stamp for p in pictures]) for camera, pictures in seen.items()}
-    for stamp in stamps[cameras[0]].tolist():
-        together = {}
-        for camera in cameras:
-            nearest = int(np.abs(stamps[camera] - stamp).argmin())
-            if abs(int(stamps[camera][nearest]) - stamp) <= _tolerance(info):
-                together[camera] = seen[camera][nearest]
-        if len(together) == len(cameras):
-            yield Tick(stamp, together)
-
-
 def side_by_side(features: Mapping[str, CameraFeatures], cameras: Sequence[str]) -> np.ndarray:
     """(1 + K, D) float16: whole frame and crops, cameras side by side."""
     rows = [np.concatenate([features[name].centre[None], features[name].crops]) for name in cameras]
@@ -178,56 +135,32 @@ def side_by_side(features: Mapping[str, CameraFeatures], cameras: Sequence[str])
 def corrections_file(logs: Path) -> Path:
     """Where the corrections of the logs below `logs` are kept."""
     folder = logs.parent if logs.is_file() else logs_folder(logs)
-    return (folder / "episodes" if (folder / "episodes").is_dir() else folder) / _FILE
+    return (folder / "episodes" if (folder / "episodes").is_dir() else folder) / CORRECTIONS
 
 
 def read_corrections(logs: Path) -> list[Correction]:
     """The corrections of these logs, older ones first; a later one outranks an earlier one."""
-    path = corrections_file(logs)
-    try:
-        data = json.loads(path.read_text())
-        if data["format"] != _FORMAT:
-            raise LogError(f"{path} has format {data['format']!r}; this version reads format {_FORMAT}")
-        return [Correction(**row) for row in data["corrections"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LogError(f"{path} is not a file of label corrections: {error!r}") from None
+    return load_corrections(corrections_file(logs))
 
 
 def write_corrections(logs: Path, corrections: Sequence[Correction]) -> Path:
     """Keep these corrections for the logs below `logs`, instead of those that are there."""
     path = corrections_file(logs)
-    data = {"format": _FORMAT, "corrections": [asdict(correction) for correction in corrections]}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(data, indent=1) + "\n")
-    temporary.replace(path)
+    save_corrections(path, corrections)
     return path
 
 
 def _keys(info: EpisodeInfo, stamps: np.ndarray) -> np.ndarray:
     """The key that was held at each frame, -1 where the person did not answer."""
-    answers: dict[int, int] = {}
-    for message in read_raw(info.path, tolerant=True):
-        if f"/{message.topic}".endswith(f"/{_EVENTS}"):
-            text = deserialize(message.data, message.msgtype).data
-            try:
-                event = decode(Intervention, text)
-            except CodecError as error:
-                raise LogError(f"{info.path}: {message.topic} at {message.stamp} ns: {error}") from None
-            answers[event.stamp] = event.label
+    answers = key_answers(info)
     if not answers:
         return np.full(len(stamps), UNLABELLED)
     times = np.array(sorted(answers), np.int64)
     labels = np.array([answers[stamp] for stamp in times.tolist()])
     apart = np.abs(stamps[:, None] - times)
     nearest = apart.argmin(axis=1)
-    close = apart[np.arange(len(stamps)), nearest] <= _tolerance(info)
+    close = apart[np.arange(len(stamps)), nearest] <= tolerance(info)
     return np.where(close, labels[nearest], UNLABELLED)
-
-
-def _tolerance(info: EpisodeInfo) -> int:
-    return nanoseconds(_APART / info.spec.control_rate)
 
 
 def _attempt(info: EpisodeInfo) -> tuple[bool, int]:

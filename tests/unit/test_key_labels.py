@@ -12,6 +12,7 @@ from robot_rl.core.errors import ClassifierError, LogError
 from robot_rl.core.types import Episode, Mode
 from robot_rl.data import messages
 from robot_rl.data.episode_log import EpisodeLog
+from robot_rl.data.frame_labels import Correction
 from robot_rl.data.images import images
 from robot_rl.perception.key_delay import (
     estimate_delay,
@@ -23,7 +24,6 @@ from robot_rl.perception.key_delay import (
 from robot_rl.perception.key_labels import (
     UNLABELLED,
     UNTOUCHED,
-    Correction,
     corrections_file,
     label_logs,
     read_corrections,

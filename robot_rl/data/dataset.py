@@ -1,0 +1,214 @@
+"""A data set: the episodes of one or more runs that share a spec, in a kept order.
+
+It is a view of episode logs and owns no file. `digest` names its contents, so that two machines, or a run's
+summary and a folder of logs, can tell whether they mean the same data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.core.errors import DatasetError, LogError, SpecError
+from robot_rl.core.spec import EnvSpec
+from robot_rl.core.types import Key, Mode, StampedImage, Transition
+from robot_rl.data.codec import TransitionCodec
+from robot_rl.data.episode_log import EpisodeInfo
+from robot_rl.data.frame_labels import CORRECTIONS, Correction, key_answers, load_corrections
+from robot_rl.data.images import images, logged_cameras
+from robot_rl.data.views import Outcome, assigned, ended, episodes
+
+_DIGITS = 16
+"""Hexadecimal digits of a digest, as many as a spec's has."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraTrack:
+    """The pictures of one camera over an episode, oldest first."""
+
+    stamps: np.ndarray
+    """(n,) int64: exposures [ns]."""
+    images: list[np.ndarray]
+    """n pictures, each (h, w, 3) uint8 RGB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Episodes of one spec. Make it with `Dataset.open`; it does not change when the folders do."""
+
+    spec: EnvSpec
+    """Of every episode; the name is the first one's."""
+    episodes: tuple[EpisodeInfo, ...]
+    """In the order of the paths that were opened, within a path in the order of their index."""
+    _logs: tuple[EpisodeInfo, ...] = field(repr=False)
+    """All logs that were opened: transitions that were sent again lie in the logs of other episodes too."""
+
+    @classmethod
+    def open(
+        cls, *paths: Path | str, modes: Collection[Mode] = tuple(Mode), outcome: Outcome | None = None
+    ) -> Dataset:
+        """Open logs as one data set.
+
+        Args:
+            paths: Run directories, folders of logs, or single logs. Logs of killed writers count as far as
+                they go.
+            modes: Only episodes of these modes.
+            outcome: Only episodes that ended like this; None: all.
+
+        Raises:
+            DatasetError: The logs are of different specs, one is named twice, or none is there.
+        """
+        logs: dict[Path, EpisodeInfo] = {}
+        for path in map(Path, paths):
+            for info in _episodes(path):
+                if info.path.resolve() in logs:
+                    raise DatasetError(f"{info.path} is named twice: give each log, or its folder, once")
+                logs[info.path.resolve()] = info
+        if not logs:
+            raise DatasetError("a data set needs a run directory, a folder of logs or a log")
+        first, *others = logs.values()
+        for info in others:
+            try:
+                first.spec.check_same(info.spec, str(first.path), str(info.path))
+            except SpecError as error:
+                raise DatasetError(f"the episodes are not of one spec: {error}") from None
+        return cls(first.spec, tuple(logs.values()), tuple(logs.values())).only(modes, outcome)
+
+    def only(
+        self,
+        modes: Collection[Mode] = tuple(Mode),
+        outcome: Outcome | None = None,
+        where: Callable[[EpisodeInfo], bool] = lambda _: True,
+    ) -> Dataset:
+        """The episodes of these modes, that ended like this, for which `where` holds."""
+        chosen = tuple(
+            info
+            for info in self.episodes
+            if info.episode.mode in modes and ended(info, outcome) and where(info)
+        )
+        return Dataset(self.spec, chosen, self._logs)
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.episodes)
+
+    @cached_property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras whose features or pictures are part of an observation, in spec order."""
+        names = (*self.spec.observation.feature_names, *self.spec.observation.image_names)
+        return tuple(name.rpartition(".")[0] or name for name in names)
+
+    def transitions(self, episode: EpisodeInfo) -> list[Transition]:
+        """The transitions of an episode in sequence, each key once, from whichever logs they are in."""
+        held = self._held.get(episode.path, {})
+        if not held:
+            return []
+        keys = set().union(*held.values())
+        logs = [info for info in self._logs if info.path in held]
+        found = assigned(logs, _run_of(episode, self._logs))
+        own = (one.transition for one in found if one.transition.key in keys)
+        return sorted(own, key=lambda transition: transition.key)
+
+    def all_transitions(self) -> Iterator[Transition]:
+        """The transitions of all episodes in order."""
+        for episode in self.episodes:
+            yield from self.transitions(episode)
+
+    def pictures(self, episode: EpisodeInfo) -> dict[str, CameraTrack]:
+        """Camera to its pictures in this episode: of all that were logged, the spec's cameras first.
+
+        Raises:
+            DatasetError: There is no picture of a camera that the spec names.
+        """
+        logged = logged_cameras(episode.path)
+        missing = [camera for camera in self.cameras if camera not in logged]
+        if missing:
+            raise DatasetError(
+                f"episode {episode.episode.index} ({episode.path}) has no pictures of {', '.join(missing)}, "
+                f"which its spec names; it has pictures of: {', '.join(logged) or 'no camera'}"
+            )
+        names = (*self.cameras, *(camera for camera in logged if camera not in self.cameras))
+        tracks: dict[str, list[StampedImage]] = {camera: [] for camera in names}
+        for camera, picture in images(episode.path, names):
+            tracks[camera].append(picture)
+        return {
+            camera: CameraTrack(np.array([p.stamp for p in track], np.int64), [p.image for p in track])
+            for camera, track in tracks.items()
+        }
+
+    def corrections(self, episode: EpisodeInfo) -> tuple[Correction, ...]:
+        """The frames of an episode that were labelled by hand, older ones first."""
+        found = self._corrections[episode.path.parent]
+        return tuple(one for one in found if one.episode == episode.episode.index)
+
+    def episode_digest(self, episode: EpisodeInfo) -> str:
+        """SHA-256 over what can be learned from an episode.
+
+        That is mode, seed and outcome; the bytes of its transitions, keys included; the labels of its frames,
+        by key and by hand; and, where it was recorded for labels, its pictures. Other topics, file names and
+        how a log is cut into chunks have no part in it.
+        """
+        return self._episode_digests[episode.path]
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits over the spec and the episodes in order; equal for a copy."""
+        total = hashlib.sha256(self.spec.digest.encode())
+        for episode in self.episodes:
+            total.update(self.episode_digest(episode).encode())
+        return total.hexdigest()[:_DIGITS]
+
+    @cached_property
+    def _episode_digests(self) -> dict[Path, str]:
+        return {episode.path: self._digest_of(episode) for episode in self.episodes}
+
+    def _digest_of(self, info: EpisodeInfo) -> str:
+        codec, total = TransitionCodec(self.spec), hashlib.sha256()
+        success = info.result.success if info.result is not None else None
+        corrections = [[c.first, c.last, c.stage] for c in self.corrections(info)]
+        labels = [(stamp, label) for stamp, label in sorted(key_answers(info).items()) if label >= 0]
+        facts = [info.episode.mode.value, info.episode.seed, success, labels, corrections]
+        total.update(json.dumps(facts).encode())
+        for transition in self.transitions(info):
+            total.update(codec.record(transition))
+        if info.episode.mode is Mode.LABEL:
+            for camera, picture in images(info.path, logged_cameras(info.path)):
+                total.update(f"{camera} {picture.stamp} {picture.image.shape}".encode())
+                total.update(picture.image.tobytes())
+        return total.hexdigest()
+
+    @cached_property
+    def _held(self) -> dict[Path, dict[Path, set[Key]]]:
+        """Path of an episode to the logs that hold its transitions, and their keys there."""
+        held: dict[Path, dict[Path, set[Key]]] = {}
+        for folder in dict.fromkeys(info.path.parent for info in self._logs):
+            run = [info for info in self._logs if info.path.parent == folder]
+            for one in assigned(run, run):
+                logs = held.setdefault(one.owner.path, {})
+                logs.setdefault(one.log.path, set()).add(one.transition.key)
+        return held
+
+    @cached_property
+    def _corrections(self) -> dict[Path, list[Correction]]:
+        folders = dict.fromkeys(info.path.parent for info in self._logs)
+        return {folder: load_corrections(folder / CORRECTIONS) for folder in folders}
+
+
+def _run_of(episode: EpisodeInfo, logs: Collection[EpisodeInfo]) -> list[EpisodeInfo]:
+    """The logs that lie beside that of an episode, its own included."""
+    return [info for info in logs if info.path.parent == episode.path.parent]
+
+
+def _episodes(path: Path) -> list[EpisodeInfo]:
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist: give a run directory, a folder of logs or a log")
+    try:
+        return episodes(path)
+    except LogError as error:
+        raise DatasetError(str(error)) from None
