@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -254,14 +254,22 @@ class EnvSpec:
             raise SpecError(f"{theirs} does not fit {ours}: observation arrays differ ({detail})")
         for name, array in self.observation.entries:
             if array != other.observation[name]:
-                raise SpecError(
-                    f"{theirs} does not fit {ours}: {name!r} is {other.observation[name]}, expected {array}"
-                )
+                detail = _difference(f"array {name!r}", array, other.observation[name])
+                raise SpecError(f"{theirs} does not fit {ours}: {detail}")
         if self.action != other.action:
-            raise SpecError(
-                f"{theirs} does not fit {ours}: the action is {other.action}, expected {self.action}"
-            )
+            detail = _difference("the action", self.action, other.action)
+            raise SpecError(f"{theirs} does not fit {ours}: {detail}")
         raise SpecError(
             f"{theirs} does not fit {ours}: control rate {other.control_rate} Hz, "
             f"expected {self.control_rate} Hz"
         )
+
+
+def _difference(what: str, ours: ArraySpec, theirs: ArraySpec) -> str:
+    """Names the first property in which two arrays differ, of element names the first of these."""
+    pairs = ((item.name, getattr(theirs, item.name), getattr(ours, item.name)) for item in fields(ArraySpec))
+    name, found, expected = next(pair for pair in pairs if pair[1] != pair[2])
+    if name == "names" and len(found) == len(expected):
+        place = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+        return f"element {place} of {what} is {found[place]!r}, expected {expected[place]!r}"
+    return f"{what} has {name} {found!r}, expected {expected!r}"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ SPEC = Spec.of(
     }
 )
 ENV = EnvSpec(SPEC, ArraySpec((2,), low=-1, high=1, names=("x", "gripper")), 10.0, "toy")
+SCALED = ("tcp.position", replace(SPEC["tcp.position"], scale=0.5))
 
 
 def observation() -> dict[str, np.ndarray]:
@@ -75,7 +78,15 @@ def test_an_altered_spec_is_noticed():
     ("other", "message"),
     [
         (EnvSpec(SPEC, ENV.action, 20.0), "control rate 20.0 Hz, expected 10.0 Hz"),
-        (EnvSpec(SPEC, ArraySpec((3,), low=-1, high=1), 10.0), "the action is"),
+        (
+            EnvSpec(SPEC, ArraySpec((3,), low=-1, high=1), 10.0),
+            r"the action has shape \(3,\), expected \(2,\)",
+        ),
+        (
+            EnvSpec(SPEC, replace(ENV.action, names=("x", "roll")), 10.0),
+            "1 of the action is 'roll', expected",
+        ),
+        (EnvSpec(Spec((SCALED, *SPEC.entries[1:])), ENV.action, 10.0), r"has scale 0.5, expected"),
         (EnvSpec(Spec(SPEC.entries[:2]), ENV.action, 10.0), r"missing \['wrist.image'\]"),
         (EnvSpec(Spec(SPEC.entries[::-1]), ENV.action, 10.0), "another order"),
     ],
