@@ -250,7 +250,7 @@ def body(stop: StopFlag) -> None:
 
 def main() -> int:
     """Entry point."""
-    return run("arm", body)
+    return run("robot", body)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def body(stop: StopFlag) -> None:
         raise ConfigError(
             f"expected the name of one camera before --ros-args, such as wrist or side, not {words}"
         )
+    stop.process = f"{words[0]}_camera_driver"  # one of several
     node = CameraNode(words[0])
     parameters = Parameters(node)
     device = parameters.read(CameraDriverSettings()).device

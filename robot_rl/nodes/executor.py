@@ -25,6 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from robot_rl.core.errors import LockstepStalledError, RobotRlError
 from robot_rl.core.siblings import check_siblings
 from robot_rl.nodes.exit_status import STOPPED, SUPERVISOR_VARIABLE, USER_ERROR
+from robot_rl.nodes.heartbeat import Heartbeats
 
 LONGEST_SPIN = 0.05
 """Signals are seen at least this often [s]."""
@@ -35,9 +36,14 @@ class Stopped(Exception):  # noqa: N818 - the ordinary end of a node, not an err
 
 
 class StopFlag:
-    """Set by SIGINT or SIGTERM. Asking twice changes nothing, and no code is interrupted half-way."""
+    """Set by SIGINT or SIGTERM. Asking twice changes nothing, and no code is interrupted half-way.
 
-    def __init__(self) -> None:
+    Args:
+        process: Whom it ends: the process, as the node table calls it; "" for one outside the graph.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        self.process = process
         self.requested = False
 
     def install(self) -> None:
@@ -65,11 +71,12 @@ def collect_garbage() -> None:
 
 
 class Spinner:
-    """The loop of a process: spins its nodes until something has happened."""
+    """The loop of a process: spins its nodes until something has happened, and sends its heartbeats."""
 
     def __init__(self, stop: StopFlag, *nodes: Node) -> None:
         self.stop = stop
         self.nodes = nodes
+        self.heartbeats = Heartbeats(nodes[0], stop.process) if stop.process else None
         self.executor: Executor = EventsExecutor()
         for node in nodes:
             self.executor.add_node(node)
@@ -78,7 +85,12 @@ class Spinner:
         """Run one callback, or return after `timeout` [s]; `Stopped` when the process shall end."""
         if self.stop.requested or not rclpy.ok():
             raise Stopped
-        self.executor.spin_once(timeout_sec=min(timeout, LONGEST_SPIN))
+        longest = min(timeout, LONGEST_SPIN)
+        if self.heartbeats is not None:
+            now = time.monotonic()
+            self.heartbeats.beat(now)
+            longest = min(longest, self.heartbeats.due - now)
+        self.executor.spin_once(timeout_sec=max(longest, 0.0))
 
     def spin_until(self, deadline: float) -> None:
         """Run callbacks until `time.monotonic()` reaches `deadline` [s]."""
@@ -155,7 +167,7 @@ def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None 
     """The `main` of every node: run `body` until it returns or a signal comes.
 
     Args:
-        name: Put before an error's message.
+        name: Of the process, as the node table calls it; put before an error's message.
         body: Makes the nodes and spins them.
         argv: Command line with `--ros-args`; None for this process's.
 
@@ -163,7 +175,7 @@ def run(name: str, body: Callable[[StopFlag], None], argv: Sequence[str] | None 
         The exit status: 0 at the end of the work, `USER_ERROR` after a `RobotRlError`, and on a signal 0 or,
         under a supervisor, `STOPPED`.
     """
-    stop = StopFlag()
+    stop = StopFlag(name)
     stop.install()
     status = 0
     try:

@@ -17,6 +17,9 @@ EMERGENCY_STOP = "emergency stop"
 HEARTBEAT_RATE = 20.0
 """Heartbeats of each process a second [Hz]."""
 
+GOODBYE = -1
+"""`Heartbeat.sequence` of a process that a person has ended, such as a console: nobody shall wait for it."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -60,7 +63,9 @@ class SafetyState:
     limited: str = ""
     """What the last command was clipped or dropped for, as "workspace, linear speed"; "" for nothing."""
     advice: str = ""
-    """What to do about the fault, "" when there is none."""
+    """What to do about the fault, or about a permit that is missing; "" when nothing is wrong."""
+    denials: int = 0
+    """How often the arm was held for want of a permit, without a fault, since its process started."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Heartbeat:
     """The process, as the node table calls it."""
     pid: int
     sequence: int
-    """Counts the heartbeats of this start of the process."""
+    """Counts the heartbeats of this start of the process from 0; `GOODBYE` in its last one."""
 
 
 @dataclass(frozen=True)
