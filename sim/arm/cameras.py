@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -263,17 +263,45 @@ def _camera_spec(mujoco: Any, config: ArmSimConfig) -> Any:
     spec.stat.extent = 1.0
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 6.0
     spec.visual.headlight.specular = (0.0, 0.0, 0.0)
-    # A camera looks along its -z axis with y up. This one looks along the hand's z axis, turned towards the
-    # fingers, which come in from below.
-    c, t = math.cos(_WRIST_TILT), math.sin(_WRIST_TILT)
-    rotation = np.array([[0.0, c, t], [1.0, 0.0, 0.0], [0.0, t, -c]])
     spec.body("panda_hand").add_camera(
-        name="wrist",
-        pos=_WRIST_POSITION,
-        quat=wxyz_from_xyzw(quaternion_from_matrix(rotation)),
-        fovy=_WRIST_FOV,
+        name="wrist", pos=_WRIST_POSITION, quat=_wrist_orientation(), fovy=_WRIST_FOV
     )
     world.add_camera(
         name="side", pos=_SIDE_POSITION, quat=look_at(_SIDE_POSITION, _SIDE_TARGET), fovy=_SIDE_FOV
     )
     return spec
+
+
+def _wrist_orientation() -> np.ndarray:
+    """Wxyz in the hand. A camera looks along its -z axis with y up.
+
+    This one looks along the hand's z axis, turned towards the fingers, which come in from below.
+    """
+    c, t = math.cos(_WRIST_TILT), math.sin(_WRIST_TILT)
+    return wxyz_from_xyzw(quaternion_from_matrix(np.array([[0.0, c, t], [1.0, 0.0, 0.0], [0.0, t, -c]])))
+
+
+class Mounting(NamedTuple):
+    """Where a camera is fixed."""
+
+    body: str
+    """Link that carries it, or "world"."""
+    pose: Pose
+    """Its optical frame in that body's: z ahead, x right, y down in the picture."""
+    fovy: float
+    """Vertical field of view [degrees]."""
+
+
+def mountings() -> dict[str, Mounting]:
+    """Where the cameras of the default look are, for whoever draws them without this module's pictures."""
+    side = look_at(_SIDE_POSITION, _SIDE_TARGET)
+    return {
+        "wrist": _mounting("panda_hand", _WRIST_POSITION, _wrist_orientation(), _WRIST_FOV),
+        "side": _mounting("world", _SIDE_POSITION, side, _SIDE_FOV),
+    }
+
+
+def _mounting(body: str, position: tuple[float, float, float], wxyz: np.ndarray, fovy: float) -> Mounting:
+    # From MuJoCo's axes, y up and looking along -z, by half a turn about x.
+    optical = multiply(xyzw_from_wxyz(wxyz), np.array([1.0, 0.0, 0.0, 0.0]))
+    return Mounting(body, Pose(np.array(position), optical), fovy)

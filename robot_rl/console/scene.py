@@ -1,0 +1,165 @@
+"""The robot and its scene in 3-D, drawn by viser in the operator's browser from the simulator's own model.
+
+Links are nested frames: the browser does the kinematics, and an update is seven turns, the fingers, the target
+and the objects. Nothing is sent while nobody looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+import rich
+
+from robot_rl.console.scene_objects import TARGET, add_cameras, add_objects, add_robot, add_surroundings, place
+from robot_rl.core.errors import MissingDependencyError
+from robot_rl.core.types import ArmState, Pose
+from sim.arm.joints import joints
+from sim.arm.model import ARM_JOINTS, FINGER_JOINTS, TCP_LINK
+from sim.arm.settings import ArmSimConfig
+
+if TYPE_CHECKING:
+    import viser
+
+NO_OBJECTS: Mapping[str, Pose] = MappingProxyType({})
+
+_VIEW_FROM = (-0.62, -0.72, 0.92)
+_VIEW_AT = (0.42, 0.02, 0.12)
+_VIEW_FOV = 0.75
+
+
+class Scene3D:
+    """Shows an arm and its objects. All methods may be called by any thread.
+
+    Args:
+        config: Which arm, limits and scene.
+        cameras: Names of the cameras to show.
+    """
+
+    def __init__(self, config: ArmSimConfig, cameras: tuple[str, ...] = ()) -> None:
+        self._lock = threading.Lock()
+        self._newest: tuple[ArmState, Mapping[str, Pose]] | None = None
+        self._wanted: Pose | None = None
+        with _quiet():
+            server = self._server = _serve()
+        server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
+        server.initial_camera.position = _VIEW_FROM
+        server.initial_camera.look_at = _VIEW_AT
+        server.initial_camera.fov = _VIEW_FOV
+        scene = server.scene
+        scene.configure_environment_map("studio", environment_intensity=0.35)
+        self._links = add_robot(scene)
+        add_surroundings(scene, config.limits)
+        self._objects = add_objects(scene, config.scene, self._links)
+        add_cameras(scene, cameras, self._links)
+        scene.add_frame(f"{self._links[TCP_LINK].name}/axes", axes_length=0.06, axes_radius=0.0015)
+        self._target = scene.add_frame(
+            "/target", axes_length=0.035, axes_radius=0.0025, origin_radius=0.006, origin_color=TARGET, visible=False
+        )
+        self._handle = scene.add_transform_controls(
+            "/handle", scale=0.16, line_width=3.0, depth_test=False, opacity=0.9, visible=False
+        )
+        self._joints = {joint.name: joint for joint in joints()}
+        server.on_client_connect(lambda _: self._catch_up())
+
+    @property
+    def port(self) -> int:
+        """Of viser, on this machine alone; `robot_rl.console.proxy` brings it to browsers."""
+        return self._server.get_port()
+
+    @property
+    def wanted(self) -> Pose | None:
+        """Where the operator holds the handle, base frame; None while she does not."""
+        return self._wanted
+
+    def update(self, state: ArmState, objects: Mapping[str, Pose] = NO_OBJECTS) -> None:
+        """Show a state of the arm; an object that is not named stays where it was."""
+        with self._lock:
+            known = self._newest[1] if self._newest is not None else NO_OBJECTS
+            self._newest = state, {**known, **objects}
+            if self._server.get_clients():
+                self._show()
+
+    def show_handle(self, visible: bool) -> None:
+        """Offer the handle, at the arm's target, or take it away."""
+        with self._lock:
+            self._wanted = None
+            if visible and self._newest is not None:
+                place(self._handle, self._newest[0].target)
+            self._handle.visible = visible
+
+    def drag(self, wanted: Pose | None) -> None:
+        """The operator drags the handle to a pose in the base frame, or lets it go."""
+        with self._lock:
+            self._wanted = wanted
+            if wanted is not None:
+                # For the browsers that look on.
+                place(self._handle, wanted)
+
+    def close(self) -> None:
+        """End viser and its connections."""
+        with _quiet():
+            self._server.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            if self._newest is not None:
+                self._show()
+
+    def _show(self) -> None:
+        if self._newest is None:
+            return
+        state, objects = self._newest
+        with self._server.atomic():
+            for name, position in zip(ARM_JOINTS, state.q.tolist(), strict=True):
+                self._move(name, position)
+            for name in FINGER_JOINTS:
+                self._move(name, state.gripper_width / 2)
+            place(self._target, state.target)
+            self._target.visible = True
+            if self._wanted is None and self._handle.visible:
+                place(self._handle, state.target)
+            for name, pose in objects.items():
+                if name in self._objects:
+                    place(self._objects[name], pose)
+                    self._objects[name].visible = True
+
+    def _move(self, name: str, position: float) -> None:
+        joint = self._joints[name]
+        place(self._links[joint.child], joint.place(position))
+
+
+def _serve() -> viser.ViserServer:
+    try:
+        module: Any = importlib.import_module("viser")
+    except ImportError as error:
+        raise MissingDependencyError("viser", "the console's 3-D scene", "pip install 'robot-rl[console]'") from error
+
+    class Server(module.ViserServer):
+        def request_share_url(self, verbose: bool = True) -> str | None:
+            """No tunnel to a server of viser's makers, whoever asks for it."""
+            del verbose
+            return None
+
+    return Server(host="127.0.0.1", port=0, label="robot_rl", verbose=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without viser's own greetings, which name an address that nobody should open."""
+    console = rich.get_console()
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
