@@ -47,11 +47,17 @@ def images(path: Path, cameras: Collection[str]) -> Iterator[tuple[str, StampedI
                     raise LogError(f"{path}: {message.topic} at {message.stamp} ns: {error}") from None
 
 
+def picture_stamps(path: Path) -> dict[str, np.ndarray]:
+    """Camera to (n,) int64, when each of its pictures in an episode log was exposed [ns], in log order."""
+    stamps: dict[str, list[int]] = {}
+    for message in read_raw(path, tolerant=True):
+        if message.msgtype == IMAGE and message.topic.endswith("/image_raw"):
+            stamp = deserialize(message.data, message.msgtype).header.stamp
+            track = stamps.setdefault(message.topic.rsplit("/", 2)[-2], [])
+            track.append(stamp.sec * NANOSECONDS + stamp.nanosec)
+    return {camera: np.array(track, np.int64) for camera, track in stamps.items()}
+
+
 def logged_cameras(path: Path) -> tuple[str, ...]:
     """The cameras whose pictures an episode log holds, in the order of their first picture."""
-    names = dict.fromkeys(
-        message.topic.rsplit("/", 2)[-2]
-        for message in read_raw(path, tolerant=True)
-        if message.msgtype == IMAGE and message.topic.endswith("/image_raw")
-    )
-    return tuple(names)
+    return tuple(picture_stamps(path))
