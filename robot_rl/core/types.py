@@ -132,6 +132,10 @@ class ArmState:
     """Reason of the latched fault, "" when there is none. A faulted arm holds."""
     peak_force: float = 0.0
     """Largest external force since the last reset, at any tick of the controller [N]."""
+    holding: bool = False
+    """No command is in force: the arm holds its place."""
+    limited: str = ""
+    """What the last command was clipped or dropped for, "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,8 @@ class TeleopCommand:
     who: str = ""
     """The device in her hand, such as "console" or "spacemouse"; "script" for a scripted person, "" when
     nobody acts."""
+    lost: bool = False
+    """That device is gone, or says what cannot be: the arm holds still until it is back."""
 
 
 BUTTONS = (

@@ -39,6 +39,8 @@ class Intervention:
     """The stage that she says is reached, by the key that she holds down; -1 when she labels nothing."""
     who: str = ""
     """The device in her hand, "script" for a scripted person, "" when nobody acts."""
+    lost: bool = False
+    """That device is gone: the arm holds still until it is back."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class ControlChange:
     previous: str
     """Who was until now."""
     reason: str = ""
-    """Why: "motion", "button", "still" for a hand at rest, "dead man", "lost" when its device is gone."""
+    """Why: "motion" or "button"; "still" for a hand at rest; "dead man" for its switch let go; "lost" when
+    the device in control is gone, and "back" when it is there again, which leave it in control; "episode"
+    where the mode of an episode decides."""
 
 
 def encode(message: Any) -> str:

@@ -16,6 +16,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header, String, UInt8MultiArray
 
+from robot_rl.control.fault_advice import fault_advice, hold_advice
 from robot_rl.core.clock import NANOSECONDS
 from robot_rl.core.errors import CameraError, CodecError
 from robot_rl.core.types import (
@@ -141,9 +142,17 @@ def gripper_from(message: JointState) -> tuple[float, bool]:
     return message.position[0], message.effort[0] > 0.5
 
 
-def state_messages(state: ArmState) -> dict[str, Any]:
-    """Topic to message, for everything that an arm reports; `arm_state` is its inverse."""
+def state_messages(state: ArmState, inhibited: str = "", denials: int = 0) -> dict[str, Any]:
+    """Topic to message, for everything that an arm reports; `arm_state` is its inverse.
+
+    Args:
+        state: The arm's.
+        inhibited: Why it holds for want of a permit, "" when it has one.
+        denials: How often that happened.
+    """
     stamp = state.stamp
+    advice = fault_advice(state.fault) or hold_advice(inhibited)
+    safety = SafetyState(stamp, state.fault, state.peak_force, state.holding, state.limited, advice, denials)
     return {
         "joint_states": joint_message(state),
         "arm/pose": pose_message(StampedPose(stamp, state.tcp)),
@@ -151,7 +160,7 @@ def state_messages(state: ArmState) -> dict[str, Any]:
         "arm/wrench": wrench_message(stamp, state.wrench),
         "gripper/state": gripper_message(stamp, state.gripper_width, state.gripper_closed),
         "arm/controller_state": pose_message(StampedPose(stamp, state.target)),
-        "safety/state": json_message(SafetyState(stamp, state.fault, state.peak_force)),
+        "safety/state": json_message(safety),
     }
 
 
@@ -184,6 +193,8 @@ def arm_state(inputs: Mapping[str, Any]) -> ArmState:
         target=pose_from(inputs["arm/controller_state"]).pose,
         fault=safety.fault,
         peak_force=safety.peak_force,
+        holding=safety.holding,
+        limited=safety.limited,
     )
 
 
@@ -202,7 +213,13 @@ def arm_command(target: PoseStamped, gripper: JointState) -> ArmCommand:
 def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
     """`intervention/twist` and `intervention/event`."""
     event = Intervention(
-        command.stamp, command.active, command.gripper, command.outcome, command.label, command.who
+        command.stamp,
+        command.active,
+        command.gripper,
+        command.outcome,
+        command.label,
+        command.who,
+        command.lost,
     )
     return twist_message(command.stamp, command.twist), json_message(event)
 
@@ -210,7 +227,14 @@ def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
 def teleop_command(twist: TwistStamped, event: Intervention) -> TeleopCommand:
     """Inverse of `teleop_messages`."""
     return TeleopCommand(
-        event.stamp, event.active, twist_from(twist), event.gripper, event.outcome, event.label, event.who
+        event.stamp,
+        event.active,
+        twist_from(twist),
+        event.gripper,
+        event.outcome,
+        event.label,
+        event.who,
+        event.lost,
     )
 
 
