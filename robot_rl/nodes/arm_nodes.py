@@ -27,9 +27,12 @@ from robot_rl.nodes.convert import (
     pose_message,
     time_message,
 )
-from robot_rl.nodes.messages import EpisodeRequest
+from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Permit
 from robot_rl.nodes.messages import mode as check_mode
 from robot_rl.nodes.qos import STREAM
+
+LONGEST_REASON = 200
+"""What is kept of the reason of an emergency stop [characters]."""
 
 
 def state_publishers(node: Node, topics: Iterable[str]) -> dict[str, Publisher]:
@@ -94,28 +97,51 @@ class ImpedanceController(Node):
 
 
 class SafetySupervisorNode(Node):
-    """The latched fault, on a topic and behind two services."""
+    """The latched fault, on a topic and behind two services; the stop as a topic too; and the permit."""
 
     TOPICS = ("safety/state",)
 
-    def __init__(self, e_stop: Callable[[], None], clear_fault: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        e_stop: Callable[[str], None],
+        clear_fault: Callable[[], None],
+        permit: Callable[[Permit], None] | None = None,
+    ) -> None:
         """Serve the safety limits of an arm.
 
         Args:
-            e_stop: Latches a fault.
+            e_stop: Latches a fault for the reason that it is given.
             clear_fault: Gives control back, or raises `RobotFaultError` when the cause is still there.
+            permit: Takes the permits of the safety process; None where none is asked for.
         """
         super().__init__("safety_supervisor")
         self.state = state_publishers(self, self.TOPICS)
         self._e_stop = e_stop
         self._clear_fault = clear_fault
         self.changed = False
-        """A service was called since this was last set to False."""
+        """Somebody stopped the arm, or cleared a fault, since this was last set to False."""
         self.create_service(Trigger, "safety/e_stop", self._on_e_stop)
         self.create_service(Trigger, "safety/clear_fault", self._on_clear_fault)
+        self.create_subscription(String, "safety/e_stop_request", self._on_e_stop_request, STREAM)
+        if permit is not None:
+            self._permit = permit
+            self.create_subscription(String, "safety/permit", self._on_permit, STREAM)
+
+    def _on_permit(self, message: String) -> None:
+        try:
+            self._permit(json_from(Permit, message))
+        except CodecError as error:
+            # Not one that counts: after some of them the arm holds.
+            self.get_logger().error(f"safety/permit ignored: {error}", throttle_duration_sec=5.0)
+
+    def _on_e_stop_request(self, message: String) -> None:
+        # Whatever the text is, it is a stop.
+        why = " ".join(message.data.split())[:LONGEST_REASON]
+        self._e_stop(f"{EMERGENCY_STOP} ({why or 'topic safety/e_stop_request'})")
+        self.changed = True
 
     def _on_e_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._e_stop()
+        self._e_stop(f"{EMERGENCY_STOP} (service safety/e_stop)")
         self.changed = True
         response.success = True
         response.message = "the arm holds; call safety/clear_fault to go on"
@@ -149,9 +175,13 @@ class PlantNode(Node):
         self._true = {n: self.create_publisher(PoseStamped, f"truth/{n}", STREAM) for n in objects}
 
     def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._recover()
+        try:
+            self._recover()
+            response.success = True
+        except RobotFaultError as error:
+            response.success = False
+            response.message = str(error)
         self.changed = True
-        response.success = True
         return response
 
     def messages(

@@ -3,7 +3,8 @@
 In lockstep the arm stands still until it has the command for its present tick, executes one control period,
 publishes its state, and ends with the tick's manifest. While nothing comes it publishes the same tick again,
 so that a peer that was restarted finds its inputs. On the real clock physics and law run in this loop, not on
-an rclpy timer, and commands take effect as they come; without one, the safety limits hold the arm.
+an rclpy timer, and commands take effect as they come; without one, the safety limits hold the arm. They do so
+too without a fresh permit of the safety process.
 
 Run as `python -m robot_rl.nodes.arm_process --ros-args -p task:=franka_pick_cube`.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rclpy.publisher import Publisher
 
 from robot_rl import tasks
+from robot_rl.control.watch import WAITING, ListeningClock, PermitWatch
 from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
@@ -32,7 +34,7 @@ from robot_rl.nodes.executor import (
     collect_garbage_only_when_told,
     run,
 )
-from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Tick
+from robot_rl.nodes.messages import EpisodeRequest, Permit, Tick
 from robot_rl.nodes.params import Parameters
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ class ArmProcessSettings:
     """States a second on the real clock [Hz]."""
     realtime_step: float = 0.004
     """Simulated time that passes in one go on the real clock, in whole ticks of the law [s]."""
+    require_permit: bool = False
+    """On the real clock, follow commands only with a fresh permit of the safety process
+    (`robot_rl.nodes.safety_process`)."""
     stall_warning: float = 30.0
     """In lockstep, silence after which a warning names what the arm waits for [s]."""
 
@@ -66,11 +71,20 @@ LOST_TIME = 0.1
 through it would show the other nodes a world that moves too fast [s]."""
 
 
+LONGEST_TURN = 0.02
+"""On the real clock, what one turn of the loop counts for in the age of a permit at most [s]."""
+
+
 class ArmProcess:
     """A simulated arm and its four nodes."""
 
     def __init__(
-        self, arm: SimulatedArm, driver: RobotDriver, objects: tuple[str, ...], awaited: Iterable[str] = ()
+        self,
+        arm: SimulatedArm,
+        driver: RobotDriver,
+        objects: tuple[str, ...],
+        awaited: Iterable[str] = (),
+        require_permit: bool = False,
     ) -> None:
         """Put the nodes around an arm.
 
@@ -79,12 +93,16 @@ class ArmProcess:
             driver: Its first node, which exists already.
             objects: Tracked objects.
             awaited: Topics of other processes that every tick waits for.
+            require_permit: Let the arm follow commands only with a permit.
         """
         self.arm = arm
         self._awaited = tuple(awaited)
         self.driver = driver
         self.controller = ImpedanceController()
-        self.safety = SafetySupervisorNode(self._e_stop, arm.clear_fault)
+        self._clock = ListeningClock(LONGEST_TURN)
+        self._permits = PermitWatch() if require_permit else None
+        hear = self._hear_permit if require_permit else None
+        self.safety = SafetySupervisorNode(arm.safety.e_stop, arm.clear_fault, hear)
         self.plant = PlantNode(objects, arm.recover)
         self.nodes = (self.driver, self.controller, self.safety, self.plant)
         self._publishers = self.driver.state | self.controller.state | self.safety.state
@@ -108,12 +126,30 @@ class ArmProcess:
             self.viewer.close()
         self.arm.close()
 
-    def _e_stop(self) -> None:
-        self.arm.safety.e_stop(f"{EMERGENCY_STOP} (service safety/e_stop)")
+    def _hear_permit(self, permit: Permit) -> None:
+        assert self._permits is not None
+        self._permits.hear(permit.allowed, permit.reason, self._clock.now)
+
+    def check_permit(self) -> None:
+        """Hold the arm, or let it go again, as the permit says; call it at every turn of the loop."""
+        if self._permits is None:
+            return
+        safety = self.arm.safety
+        reason, is_fault = self._permits.verdict(self._clock.turn())
+        if bool(reason) != bool(safety.inhibited):
+            if reason and reason != WAITING:
+                self.driver.get_logger().warning(f"the arm holds: {reason}")
+            elif not reason:
+                self.driver.get_logger().info("the arm has its permit to move")
+        safety.inhibit(reason)
+        if is_fault:
+            safety.e_stop(reason)
 
     def publish(self, state: ArmState) -> None:
         """Publish everything about the present instant, the manifest last."""
-        rows = [(topic, self._publishers[topic], m) for topic, m in state_messages(state).items()]
+        safety = self.arm.safety
+        reported = state_messages(state, safety.inhibited, safety.denials)
+        rows = [(topic, self._publishers[topic], m) for topic, m in reported.items()]
         inputs = {topic: state.stamp for topic, _, _ in rows}
         for topic, publisher, message in self.plant.messages(
             state.stamp, self.arm.tracker.read(), self.arm.truth()
@@ -144,9 +180,9 @@ class ArmProcess:
         return changed
 
     def take_request(self) -> bool:
-        """Reset when a new request has come; True when there was one."""
+        """Reset when a new request has come; True when there was one. Without a permit it has to wait."""
         request = self.driver.request
-        if request is None or request.request == self._request.request:
+        if request is None or request.request == self._request.request or self.arm.safety.inhibited:
             return False
         self._request, self._answers = request, -1
         try:
@@ -205,13 +241,17 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
     collect_garbage_only_when_told()
     deadline = time.monotonic()
     publish_at = arm.clock.now()
+    safety = arm.safety
+    shown = (safety.fault, bool(safety.inhibited), safety.holding)
     while True:
+        spinner.spin_once(0.0)  # a loop that is behind still hears a stop
         spinner.spin_until(deadline)
         late = time.monotonic() - deadline
         if late > LOST_TIME:
             process.driver.get_logger().warning(f"the arm's loop was late by {late:.2f} s")
             deadline += late
         changed = process.services_called()
+        process.check_permit()
         if process.take_request():
             changed = True
             collect_garbage()
@@ -222,7 +262,8 @@ def run_realtime(process: ArmProcess, spinner: Spinner, settings: ArmProcessSett
         arm.advance(settings.realtime_step)
         now = arm.clock.now()
         deadline += seconds(now - before)
-        if changed or now >= publish_at:
+        said, shown = shown, (safety.fault, bool(safety.inhibited), safety.holding)
+        if changed or said != shown or now >= publish_at:
             publish_at = now + publish_period
             process.publish(arm.state())
 
@@ -236,12 +277,13 @@ def body(stop: StopFlag) -> None:
     parameters.check_all_known()
     # On the real clock cameras have a rhythm of their own.
     awaits = camera_topics.awaited(config) if settings.clock == "lockstep" else ()
-    process = ArmProcess(config.make_arm(), driver, config.objects, awaits)
+    live = settings.clock == "realtime"
+    process = ArmProcess(config.make_arm(), driver, config.objects, awaits, live and settings.require_permit)
     spinner = Spinner(stop, *process.nodes)
     try:
         if settings.viewer:
             process.open_viewer()
-        loop = run_lockstep if settings.clock == "lockstep" else run_realtime
+        loop = run_realtime if live else run_lockstep
         loop(process, spinner, settings)
     finally:
         spinner.close()

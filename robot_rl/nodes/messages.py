@@ -61,7 +61,8 @@ class SafetyState:
     holding: bool = False
     """No command is in force: the arm holds its place."""
     limited: str = ""
-    """What the last command was clipped or dropped for, as "workspace, linear speed"; "" for nothing."""
+    """What the last command was clipped or dropped for, as "workspace, linear speed"; why the arm holds
+    for want of a permit; "" for nothing."""
     advice: str = ""
     """What to do about the fault, or about a permit that is missing; "" when nothing is wrong."""
     denials: int = 0

@@ -105,8 +105,12 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     timed = common | {"clock": options.clock}
     stored = common | {"out": options.out}
     urgent, patient, idle = (-10, 5, 10) if live else (0, 0, 0)
-    robot = timed | {"viewer": not options.headless}
+    robot = timed | {"viewer": not options.headless, "require_permit": live}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
+    if live:
+        required = "console" if options.person == "none" else "console intervention"
+        module, watch = "robot_rl.nodes.safety_process", common | {"required": required}
+        entries.append(NodeEntry("safety", module, watch, respawn=True, nice=urgent))
     if config.cameras:
         module, host = "robot_rl.nodes.camera_process", options.camera_host
         entries.append(NodeEntry("cameras", module, timed, host=host, respawn=True))

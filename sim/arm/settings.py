@@ -152,6 +152,11 @@ class ArmSimConfig:
             raise ValueError(
                 f"control_period must be a multiple of the law's tick of {tick} s, got {self.control_period}"
             )
+        if self.limits.command_timeout < self.control_period:
+            raise ValueError(
+                f"with a control_period of {self.control_period} s the arm would hold between two commands: "
+                f"limits.command_timeout must be longer than {self.limits.command_timeout} s"
+            )
 
 
 def peg_arm() -> ArmSimConfig:

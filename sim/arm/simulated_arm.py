@@ -136,6 +136,8 @@ class SimulatedArm:
             target=self.safety.target,
             fault=self.safety.fault,
             peak_force=self.safety.peak_force,
+            holding=self.safety.holding,
+            limited=", ".join(self.safety.reasons),
         )
 
     def truth(self) -> Mapping[str, Pose]:
@@ -157,7 +159,12 @@ class SimulatedArm:
         self.safety.clear_fault(self.plant.read(), self.clock.now(), self.clock.now())
 
     def recover(self) -> None:
-        """What a person does after a fault: guide the arm home by hand, then clear the fault."""
+        """What a person does after a fault: guide the arm home by hand, then clear the fault.
+
+        Raises:
+            RobotFaultError: The arm has no permit to move; the fault stays.
+        """
+        self.safety.check_permitted()
         self._teleport(kinematics.inverse(self._home), {})
         self.clear_fault()
 

@@ -354,7 +354,7 @@ def test_damaged_bytes_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_learner_of_other_settings_is_refused(tmp_path: Path) -> None:
-    other = {"learner": {"session.max_steps": 7, "arm.control_period": 0.2}}
+    other = {"learner": {"session.max_steps": 7, "arm.control_period": 0.15}}
     with (
         running(tmp_path / "run", reach(), record=False, parameters=other) as graph,
         pytest.raises(GraphError, match=r"start both with the same task and settings"),

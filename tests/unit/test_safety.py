@@ -247,10 +247,10 @@ def test_without_commands_the_arm_holds_but_is_not_at_fault() -> None:
     safety = supervisor()
     safety.accept(command((0.53, 0.0, 0.2)), 0)
     here = Arm(position=np.array([0.51, 0.0, 0.2]))
-    for now in range(2 * MS, 250 * MS + 1, 2 * MS):
+    for now in range(2 * MS, 180 * MS + 1, 2 * MS):
         safety.monitor(here, now, now)
         assert not safety.holding
-    safety.monitor(here, 252 * MS, 252 * MS)
+    safety.monitor(here, 182 * MS, 182 * MS)
     assert safety.holding and safety.fault == ""
     assert safety.reasons == ("command timeout",)
     np.testing.assert_array_equal(safety.target.position, here.position)
