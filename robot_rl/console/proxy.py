@@ -16,7 +16,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -26,19 +26,16 @@ from robot_rl.core.errors import CodecError
 from robot_rl.core.frames import normalise, xyzw_from_wxyz
 from robot_rl.core.types import Pose
 
-OnDrag = Callable[[str, Pose | None], bool]
-"""Told of the wanted pose of the handle, base frame, and of None when it is let go, by the page with this key.
-Answers whether that page may move the handle."""
-
 MAX_BYTES = 1 << 14
 """Longest message of a browser; one about its camera has some 300 [bytes]."""
 _HEARTBEAT = 10.0
 _STYLE = """<style>
 html, body { background: #0d1117; }
-[data-floating-window], [data-dock-leaf] { display: none !important; }
+[data-floating-window], [data-dock-leaf], .mantine-Notifications-root { display: none !important; }
+div[style*="background-color: rgb(20, 20, 20)"] { background: none !important; }
 </style>"""
 _POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; "
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; worker-src blob:; "
     "style-src 'unsafe-inline'; img-src 'self' data: blob:; font-src data:; connect-src 'self' data: blob:; "
     "frame-ancestors 'self'"
 )
@@ -50,41 +47,65 @@ _LET_GO = "TransformControlsDragEndMessage"
 _log = logging.getLogger(__name__)
 
 
+class Scene(Protocol):
+    """What is served: see `robot_rl.console.scene.Scene3D`."""
+
+    @property
+    def port(self) -> int:
+        """Where viser listens on this machine."""
+        ...
+
+    def drag(self, wanted: Pose | None) -> None:
+        """The operator holds the handle at a pose in the base frame; None when she lets it go."""
+        ...
+
+    def pull(self) -> np.ndarray | None:
+        """(6,) axes that take the arm to the handle; None while it is free."""
+        ...
+
+
 class SceneProxy:
-    """Serves one viser to the pages of the console.
+    """Serves the scene to the pages of the console. Belongs to the server's thread.
 
     Args:
-        port: Where viser listens on this machine.
-        on_drag: What becomes of the handle; called by the server's thread.
+        scene: The scene; closing it ends all connections.
+        may_drag: Whether the page with a key may move the robot now.
     """
 
-    def __init__(self, port: int, on_drag: OnDrag) -> None:
-        self._address = f"127.0.0.1:{port}"
-        self._on_drag = on_drag
-        self._session: ClientSession | None = None
+    def __init__(self, scene: Scene, may_drag: Callable[[str], bool]) -> None:
+        self._scene = scene
+        self._may_drag = may_drag
+        self._address = f"127.0.0.1:{scene.port}"
         self._page: tuple[bytes, str] | None = None
-        self._open: set[web.WebSocketResponse] = set()
+        self._dragger = ""
 
-    def mount(self, app: web.Application) -> None:
-        """Add the routes to a server, and end with it."""
-        app.add_routes([web.get("/scene/{key}/", self._serve_page), web.get("/scene/{key}", self._connect)])
-        app.on_shutdown.append(self._close)
+    def routes(self) -> list[web.RouteDef]:
+        """What to add to the console's server."""
+        return [web.get("/scene/{key}/", self._serve_page), web.get("/scene/{key}", self._connect)]
 
-    async def _close(self, _: web.Application) -> None:
-        for browser in set(self._open):
-            await browser.close(code=WSCloseCode.GOING_AWAY, message=b"the console ends")
-        if self._session is not None:
-            await self._session.close()
+    def pull(self) -> np.ndarray | None:
+        """(6,) axes in the base frame that take the arm to the handle; None while nobody who may drags it."""
+        if not self._dragger or not self._may_drag(self._dragger):
+            return None
+        return self._scene.pull()
 
-    def _client(self) -> ClientSession:
-        if self._session is None:
-            self._session = ClientSession()
-        return self._session
+    def _drag(self, key: str, wanted: Pose | None) -> bool:
+        """Hear of the handle from a page; whether viser shall, too."""
+        if not self._may_drag(key):
+            return False
+        self._dragger = key if wanted is not None else ""
+        self._scene.drag(wanted)
+        return True
+
+    def _leave(self, key: str) -> None:
+        if self._dragger == key:
+            self._dragger = ""
+            self._scene.drag(None)
 
     async def _serve_page(self, request: web.Request) -> web.Response:
         """viser's page, which is one file, without its panel."""  # noqa: D403
         if self._page is None:
-            async with self._client().get(f"http://{self._address}/") as answer:
+            async with ClientSession() as session, session.get(f"http://{self._address}/") as answer:
                 answer.raise_for_status()
                 html = (await answer.text()).replace("</head>", _STYLE + "</head>", 1).encode()
             self._page = html, hashlib.sha256(html).hexdigest()
@@ -102,7 +123,7 @@ class SceneProxy:
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPMovedPermanently(f"{request.path}/")
-        # viser speaks its version as subprotocol and refuses others by a reason, which the browser gets to see.
+        # viser's version is its subprotocol. It refuses others with a reason that its page shows.
         wanted = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         protocols = [name.strip() for name in wanted if name.strip().startswith("viser-v")]
         browser = web.WebSocketResponse(
@@ -110,22 +131,25 @@ class SceneProxy:
         )
         key = request.match_info["key"]
         # A connection for each browser, so that viser sends to a slow one what it can take.
-        async with self._client().ws_connect(
-            f"ws://{self._address}/", protocols=protocols, max_msg_size=0, compress=0
-        ) as viser:
+        upstream = f"ws://{self._address}/"
+        async with (
+            ClientSession() as session,
+            session.ws_connect(upstream, protocols=protocols, max_msg_size=0, compress=0) as viser,
+        ):
             await browser.prepare(request)
-            self._open.add(browser)
             try:
                 await self._relay(key, browser, viser)
             finally:
-                self._open.discard(browser)
-                # Whatever ended the connection, nobody holds the handle any more.
-                self._on_drag(key, None)
+                # Whatever ended the connection, its handle is free.
+                self._leave(key)
         return browser
 
     async def _relay(self, key: str, browser: web.WebSocketResponse, viser: ClientWebSocketResponse) -> None:
         """Pass messages both ways until either side ends, and end the other."""
-        ways = (asyncio.create_task(_down(viser, browser)), asyncio.create_task(self._up(key, browser, viser)))
+        ways = (
+            asyncio.create_task(_down(viser, browser)),
+            asyncio.create_task(self._up(key, browser, viser)),
+        )
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -146,7 +170,7 @@ class SceneProxy:
                 await browser.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"only binary messages")
                 return
             try:
-                passes = admit(message.data, lambda pose: self._on_drag(key, pose))
+                passes = admit(message.data, lambda pose: self._drag(key, pose))
             except CodecError as error:
                 _log.warning("a page's scene was closed: %s", error)
                 await browser.close(code=WSCloseCode.POLICY_VIOLATION, message=str(error).encode()[:120])

@@ -1,7 +1,7 @@
 """The robot and its scene in 3-D, drawn by viser in the operator's browser from the simulator's own model.
 
-Links are nested frames: the browser does the kinematics, and an update is seven turns, the fingers, the target
-and the objects. Nothing is sent while nobody looks.
+Links are nested frames: the browser does the kinematics, and an update is seven turns, the fingers, the
+target and the objects. Nothing is sent while nobody looks.
 """
 
 from __future__ import annotations
@@ -13,34 +13,38 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import rich
 
-from robot_rl.console.scene_objects import TARGET, add_cameras, add_objects, add_robot, add_surroundings, place
+from drivers.teleop.leader import axes_towards
+from robot_rl.console.scene_objects import add_cameras, add_objects, add_robot, add_surroundings, place
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.core.types import ArmState, Pose
+from robot_rl.tasks.arm import ArmTaskConfig
 from sim.arm.joints import joints
 from sim.arm.model import ARM_JOINTS, FINGER_JOINTS, TCP_LINK
-from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
     import viser
 
 NO_OBJECTS: Mapping[str, Pose] = MappingProxyType({})
 
-_VIEW_FROM = (-0.62, -0.72, 0.92)
-_VIEW_AT = (0.42, 0.02, 0.12)
-_VIEW_FOV = 0.75
+# Over the robot's shoulder, so that forward is away from her: as she moves a device, and past the arm.
+_VIEW_FROM = (-0.75, -0.90, 1.15)
+_VIEW_AT = (0.36, -0.03, 0.16)
+_VIEW_FOV = 0.68
+_BLUE = (0.25, 0.65, 1.0)
 
 
 class Scene3D:
     """Shows an arm and its objects. All methods may be called by any thread.
 
     Args:
-        config: Which arm, limits and scene.
-        cameras: Names of the cameras to show.
+        config: Which arm, limits, scene and cameras, and how fast a device moves it.
     """
 
-    def __init__(self, config: ArmSimConfig, cameras: tuple[str, ...] = ()) -> None:
+    def __init__(self, config: ArmTaskConfig) -> None:
+        self._teleop = config.teleop
         self._lock = threading.Lock()
         self._newest: tuple[ArmState, Mapping[str, Pose]] | None = None
         self._wanted: Pose | None = None
@@ -53,12 +57,17 @@ class Scene3D:
         scene = server.scene
         scene.configure_environment_map("studio", environment_intensity=0.35)
         self._links = add_robot(scene)
-        add_surroundings(scene, config.limits)
-        self._objects = add_objects(scene, config.scene, self._links)
-        add_cameras(scene, cameras, self._links)
+        add_surroundings(scene, config.arm.limits)
+        self._objects = add_objects(scene, config.arm.scene, self._links)
+        add_cameras(scene, config.cameras, self._links)
         scene.add_frame(f"{self._links[TCP_LINK].name}/axes", axes_length=0.06, axes_radius=0.0015)
         self._target = scene.add_frame(
-            "/target", axes_length=0.035, axes_radius=0.0025, origin_radius=0.006, origin_color=TARGET, visible=False
+            "/target",
+            axes_length=0.04,
+            axes_radius=0.001,
+            origin_radius=0.006,
+            origin_color=_BLUE,
+            visible=False,
         )
         self._handle = scene.add_transform_controls(
             "/handle", scale=0.16, line_width=3.0, depth_test=False, opacity=0.9, visible=False
@@ -71,11 +80,6 @@ class Scene3D:
         """Of viser, on this machine alone; `robot_rl.console.proxy` brings it to browsers."""
         return self._server.get_port()
 
-    @property
-    def wanted(self) -> Pose | None:
-        """Where the operator holds the handle, base frame; None while she does not."""
-        return self._wanted
-
     def update(self, state: ArmState, objects: Mapping[str, Pose] = NO_OBJECTS) -> None:
         """Show a state of the arm; an object that is not named stays where it was."""
         with self._lock:
@@ -85,20 +89,26 @@ class Scene3D:
                 self._show()
 
     def show_handle(self, visible: bool) -> None:
-        """Offer the handle, at the arm's target, or take it away."""
+        """Offer the handle, at the arm's target, or take it away; it may be asked for again and again."""
         with self._lock:
+            if visible == self._handle.visible:
+                return
             self._wanted = None
             if visible and self._newest is not None:
                 place(self._handle, self._newest[0].target)
             self._handle.visible = visible
 
     def drag(self, wanted: Pose | None) -> None:
-        """The operator drags the handle to a pose in the base frame, or lets it go."""
+        """The operator holds the handle at a pose in the base frame; None when she lets it go."""
         with self._lock:
-            self._wanted = wanted
-            if wanted is not None:
-                # For the browsers that look on.
-                place(self._handle, wanted)
+            self._wanted = wanted if self._handle.visible else None
+
+    def pull(self) -> np.ndarray | None:
+        """(6,) axes in the base frame, as a device has, that take the arm to the handle; None if free."""
+        with self._lock:
+            if self._wanted is None or self._newest is None:
+                return None
+            return axes_towards(self._teleop, self._wanted, self._newest[0].target)
 
     def close(self) -> None:
         """End viser and its connections."""
@@ -143,7 +153,9 @@ def _serve() -> viser.ViserServer:
     try:
         module: Any = importlib.import_module("viser")
     except ImportError as error:
-        raise MissingDependencyError("viser", "the console's 3-D scene", "pip install 'robot-rl[console]'") from error
+        raise MissingDependencyError(
+            "viser", "the console's 3-D scene", "pip install 'robot-rl[console]'"
+        ) from error
 
     class Server(module.ViserServer):
         def request_share_url(self, verbose: bool = True) -> str | None:

@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 
 _FLOOR = -0.75
 _PEDESTAL_RADIUS = 0.11
-_TABLE: Colour = (0.27, 0.30, 0.34)
-_LEGS: Colour = (0.17, 0.19, 0.22)
+_TABLE: Colour = (0.13, 0.15, 0.18)
+_LEGS: Colour = (0.08, 0.09, 0.11)
 _DEEP: Colour = (0.03, 0.03, 0.04)
 _GOAL: Colour = (0.20, 0.78, 0.45)
 _CAMERA: Colour = (0.45, 0.53, 0.62)
-LIMIT: Colour = (0.85, 0.62, 0.20)
-TARGET: Colour = (0.25, 0.65, 1.0)
-FRUSTUM = 0.05
-"""Depth of a camera's frustum [m]."""
+_LIMIT: Colour = (0.75, 0.52, 0.16)
+_FRUSTUM = 0.05
 
 
 def add_robot(scene: SceneApi) -> dict[str, FrameHandle]:
@@ -82,11 +80,13 @@ def add_surroundings(scene: SceneApi, limits: SafetyLimits) -> None:
         shadow_opacity=0.35,
     )
     scene.add_line_segments(
-        "/workspace", box_edges(limits.workspace_min, limits.workspace_max), LIMIT, thickness=0.002
+        "/workspace", box_edges(limits.workspace_min, limits.workspace_max), _LIMIT, thickness=0.0015
     )
 
 
-def add_objects(scene: SceneApi, config: SceneConfig, frames: dict[str, FrameHandle]) -> dict[str, FrameHandle]:
+def add_objects(
+    scene: SceneApi, config: SceneConfig, frames: dict[str, FrameHandle]
+) -> dict[str, FrameHandle]:
     """What the task is about; the frames of what moves, by the object's name, hidden as yet."""
     look = Look()
     if config.kind == "cube":
@@ -121,7 +121,7 @@ def add_cameras(scene: SceneApi, names: tuple[str, ...], frames: dict[str, Frame
                 f"{parent}/camera_{name}",
                 math.radians(fovy),
                 1.0,
-                scale=FRUSTUM,
+                scale=_FRUSTUM,
                 thickness=0.03,
                 color=_CAMERA,
                 cast_shadow=False,
@@ -143,7 +143,9 @@ def box_edges(low: tuple[float, ...], high: tuple[float, ...]) -> np.ndarray:
     return corners[np.array(edges)]
 
 
-def split_creases(vertices: np.ndarray, faces: np.ndarray, angle: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
+def split_creases(
+    vertices: np.ndarray, faces: np.ndarray, angle: float = 0.6
+) -> tuple[np.ndarray, np.ndarray]:
     """The same surface with a vertex of its own for each side of a crease.
 
     A renderer that shades smoothly averages the normals at a vertex; without this a box looks like a pillow.
