@@ -16,7 +16,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ MAX_BYTES = 1 << 14
 """Longest message of a browser; one about its camera has some 300 [bytes]."""
 _HEARTBEAT = 10.0
 _STYLE = """<style>
-html, body { background: #0d1117; }
+html, body { background: #12161c !important; }
 [data-floating-window], [data-dock-leaf], .mantine-Notifications-root { display: none !important; }
 div[style*="background-color: rgb(20, 20, 20)"] { background: none !important; }
 </style>"""
@@ -47,60 +47,33 @@ _LET_GO = "TransformControlsDragEndMessage"
 _log = logging.getLogger(__name__)
 
 
-class Scene(Protocol):
-    """What is served: see `robot_rl.console.scene.Scene3D`."""
-
-    @property
-    def port(self) -> int:
-        """Where viser listens on this machine."""
-        ...
-
-    def drag(self, wanted: Pose | None) -> None:
-        """The operator holds the handle at a pose in the base frame; None when she lets it go."""
-        ...
-
-    def pull(self) -> np.ndarray | None:
-        """(6,) axes that take the arm to the handle; None while it is free."""
-        ...
+OnDrag = Callable[[str, Pose | None], bool]
+"""Told of the wanted pose of the handle, base frame, and of None when it is let go, by the page with this key.
+Answers whether that page may move the handle."""
 
 
 class SceneProxy:
-    """Serves the scene to the pages of the console. Belongs to the server's thread.
+    """Serves one viser to the pages of the console. Ending viser ends all connections.
 
     Args:
-        scene: The scene; closing it ends all connections.
-        may_drag: Whether the page with a key may move the robot now.
+        port: Where viser listens on this machine.
+        on_drag: What becomes of the handle; called by the server's thread.
     """
 
-    def __init__(self, scene: Scene, may_drag: Callable[[str], bool]) -> None:
-        self._scene = scene
-        self._may_drag = may_drag
-        self._address = f"127.0.0.1:{scene.port}"
+    def __init__(self, port: int, on_drag: OnDrag) -> None:
+        self._address = f"127.0.0.1:{port}"
+        self._on_drag = on_drag
         self._page: tuple[bytes, str] | None = None
-        self._dragger = ""
+        self._open: set[web.WebSocketResponse] = set()
 
-    def routes(self) -> list[web.RouteDef]:
-        """What to add to the console's server."""
-        return [web.get("/scene/{key}/", self._serve_page), web.get("/scene/{key}", self._connect)]
+    def mount(self, app: web.Application) -> None:
+        """Add the routes to a server, and end with it."""
+        app.add_routes([web.get("/scene/{key}/", self._serve_page), web.get("/scene/{key}", self._connect)])
+        app.on_shutdown.append(self._close)
 
-    def pull(self) -> np.ndarray | None:
-        """(6,) axes in the base frame that take the arm to the handle; None while nobody who may drags it."""
-        if not self._dragger or not self._may_drag(self._dragger):
-            return None
-        return self._scene.pull()
-
-    def _drag(self, key: str, wanted: Pose | None) -> bool:
-        """Hear of the handle from a page; whether viser shall, too."""
-        if not self._may_drag(key):
-            return False
-        self._dragger = key if wanted is not None else ""
-        self._scene.drag(wanted)
-        return True
-
-    def _leave(self, key: str) -> None:
-        if self._dragger == key:
-            self._dragger = ""
-            self._scene.drag(None)
+    async def _close(self, _: web.Application) -> None:
+        for browser in set(self._open):
+            await browser.close(code=WSCloseCode.GOING_AWAY, message=b"the console ends")
 
     async def _serve_page(self, request: web.Request) -> web.Response:
         """viser's page, which is one file, without its panel."""  # noqa: D403
@@ -137,11 +110,13 @@ class SceneProxy:
             session.ws_connect(upstream, protocols=protocols, max_msg_size=0, compress=0) as viser,
         ):
             await browser.prepare(request)
+            self._open.add(browser)
             try:
                 await self._relay(key, browser, viser)
             finally:
+                self._open.discard(browser)
                 # Whatever ended the connection, its handle is free.
-                self._leave(key)
+                self._on_drag(key, None)
         return browser
 
     async def _relay(self, key: str, browser: web.WebSocketResponse, viser: ClientWebSocketResponse) -> None:
@@ -170,7 +145,7 @@ class SceneProxy:
                 await browser.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"only binary messages")
                 return
             try:
-                passes = admit(message.data, lambda pose: self._drag(key, pose))
+                passes = admit(message.data, lambda pose: self._on_drag(key, pose))
             except CodecError as error:
                 _log.warning("a page's scene was closed: %s", error)
                 await browser.close(code=WSCloseCode.POLICY_VIOLATION, message=str(error).encode()[:120])

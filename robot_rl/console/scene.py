@@ -13,16 +13,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import rich
 
-from drivers.teleop.leader import axes_towards
 from robot_rl.console.scene_objects import add_cameras, add_objects, add_robot, add_surroundings, place
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.core.types import ArmState, Pose
-from robot_rl.tasks.arm import ArmTaskConfig
 from sim.arm.joints import joints
 from sim.arm.model import ARM_JOINTS, FINGER_JOINTS, TCP_LINK
+from sim.arm.settings import ArmSimConfig
 
 if TYPE_CHECKING:
     import viser
@@ -40,11 +38,11 @@ class Scene3D:
     """Shows an arm and its objects. All methods may be called by any thread.
 
     Args:
-        config: Which arm, limits, scene and cameras, and how fast a device moves it.
+        config: Which arm, limits and scene.
+        cameras: Names of the cameras to show.
     """
 
-    def __init__(self, config: ArmTaskConfig) -> None:
-        self._teleop = config.teleop
+    def __init__(self, config: ArmSimConfig, cameras: tuple[str, ...] = ()) -> None:
         self._lock = threading.Lock()
         self._newest: tuple[ArmState, Mapping[str, Pose]] | None = None
         self._wanted: Pose | None = None
@@ -57,9 +55,9 @@ class Scene3D:
         scene = server.scene
         scene.configure_environment_map("studio", environment_intensity=0.35)
         self._links = add_robot(scene)
-        add_surroundings(scene, config.arm.limits)
-        self._objects = add_objects(scene, config.arm.scene, self._links)
-        add_cameras(scene, config.cameras, self._links)
+        add_surroundings(scene, config.limits)
+        self._objects = add_objects(scene, config.scene, self._links)
+        add_cameras(scene, cameras, self._links)
         scene.add_frame(f"{self._links[TCP_LINK].name}/axes", axes_length=0.06, axes_radius=0.0015)
         self._target = scene.add_frame(
             "/target",
@@ -99,16 +97,12 @@ class Scene3D:
             self._handle.visible = visible
 
     def drag(self, wanted: Pose | None) -> None:
-        """The operator holds the handle at a pose in the base frame; None when she lets it go."""
+        """The operator holds the handle at a pose in the base frame; None when she lets it go.
+
+        It follows the arm's target again then. The browsers that look on see it through viser itself.
+        """
         with self._lock:
             self._wanted = wanted if self._handle.visible else None
-
-    def pull(self) -> np.ndarray | None:
-        """(6,) axes in the base frame, as a device has, that take the arm to the handle; None if free."""
-        with self._lock:
-            if self._wanted is None or self._newest is None:
-                return None
-            return axes_towards(self._teleop, self._wanted, self._newest[0].target)
 
     def close(self) -> None:
         """End viser and its connections."""
