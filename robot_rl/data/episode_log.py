@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -130,6 +130,17 @@ class EpisodeLog:
             raise LogError(f"{self.path}: cannot write: {error.strerror}") from error
         self.flush_if_due()
 
+    def note(self, name: str, values: Mapping[str, str]) -> None:
+        """Add a metadata record, such as where the messages come from (see `read_metadata`)."""
+        if name in (_EPISODE, _RESULT):
+            raise LogError(f"the metadata record {name!r} is the log's own: choose another name")
+        if self._file.closed:
+            raise LogError(f"{self.path} is closed")
+        try:
+            self._bag.writer.add_metadata(name, dict(values))
+        except OSError as error:
+            raise LogError(f"{self.path}: cannot write: {error.strerror}") from error
+
     def flush_if_due(self) -> None:
         """Flush when the last one is `flush_every` ago. Call it now and then when nothing is written."""
         if self._clock.now() - self._flushed_at >= self._flush_every:
@@ -173,6 +184,12 @@ def episode_path(folder: Path, index: int) -> Path:
     return path
 
 
+def newest_first(folder: Path, index: int) -> list[Path]:
+    """The logs of an episode, the last one that was begun first; see `episode_path`."""
+    attempts = {int(p.stem.partition("-")[2] or 0): p for p in folder.glob(f"{index:06d}*.mcap")}
+    return [attempts[attempt] for attempt in sorted(attempts, reverse=True)]
+
+
 def read(path: Path, topics: Collection[str] = (), tolerant: bool = False) -> Iterator[LoggedMessage]:
     """The messages of a log in the order of writing, of all topics or of `topics`.
 
@@ -203,6 +220,11 @@ def read_info(path: Path, tolerant: bool = False) -> EpisodeInfo:
     except (ValueError, KeyError, TypeError, SpecError) as error:
         raise LogError(f"{path}: the metadata of the episode is damaged: {error!r}") from None
     return EpisodeInfo(path, spec, episode, result, scan.complete)
+
+
+def read_metadata(path: Path, tolerant: bool = False) -> dict[str, dict[str, str]]:
+    """The metadata records that `EpisodeLog.note` wrote, by name. Errors as for `read`."""
+    return {k: v for k, v in _scan(path, tolerant).metadata().items() if k not in (_EPISODE, _RESULT)}
 
 
 def recover(path: Path) -> Recovered:

@@ -22,7 +22,7 @@ class EpisodeRunner:
 
     Transitions are numbered without a gap in the order of their execution. An evaluation produces none, nor
     does an episode for labels; a demonstration hands its own out when it has succeeded, so that a failed one
-    teaches nothing.
+    teaches nothing. One that is to be reviewed keeps them back until `release`.
     """
 
     def __init__(
@@ -51,6 +51,10 @@ class EpisodeRunner:
         self.actor = actor
         self.run_number = run
         self.sequence = 0
+        self.cut = False
+        """The last episode was interrupted: its last step is truncated, or it has none."""
+        self.held: list[Transition] = []
+        """What a successful demonstration under review has to teach."""
 
     def run(
         self,
@@ -58,14 +62,19 @@ class EpisodeRunner:
         policy_at: PolicyAt,
         deterministic: bool = False,
         on_step: Callable[[], None] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        review: bool = False,
     ) -> EpisodeResult:
-        """Play one episode to its end, or to the fault that ends it.
+        """Play one episode to its end, to the fault that ends it, or to an interruption.
 
         Args:
             episode: Which one; its seed also seeds the policy's exploration.
             policy_at: Gives the policy due at each tick.
             deterministic: Act with the mean action instead of a sample.
             on_step: Called after every step, for pictures and progress.
+            interrupted: Asked before the first step and after every one; when it says so, the episode is
+                over, and what was its last step is truncated.
+            review: Keep the transitions of a successful demonstration in `held` until `release` or `discard`.
         """
         rng = None if deterministic else np.random.default_rng([episode.seed, 0xAC7])
         observation = self.env.reset(episode)
@@ -78,7 +87,9 @@ class EpisodeRunner:
         total, human_steps, interventions, steps = 0.0, 0, 0, 0
         truly, previous, version, success, fault = False, Source.POLICY, 0, False, ""
         claimed = False
-        while True:
+        self.held = []
+        self.cut = interrupted()
+        while not self.cut:
             policy = policy_at()
             version = policy.version
             proposal = policy(observation, rng)
@@ -88,6 +99,9 @@ class EpisodeRunner:
                 # The state after a fault is not one that the action led to: there is no transition.
                 success, fault = False, error.reason
                 break
+            if not (step.terminated or step.truncated) and interrupted():
+                self.cut = True
+                step = step._replace(truncated=True)
             if recorder is not None:
                 recorder.state(self.env.state, self.env.objects, self.env.sight, self.env.person)
             if episode.mode in (Mode.DEMO, Mode.TRAIN):
@@ -108,7 +122,9 @@ class EpisodeRunner:
                     stamp=step.stamp,
                 )
                 held.append(transition)
-                if episode.mode is Mode.TRAIN or step.success:
+                if step.success and episode.mode is Mode.DEMO and review:
+                    self._hold(held)
+                elif episode.mode is Mode.TRAIN or step.success:
                     self._hand_out(held)
             if judge is not None and self.truth is not None:
                 truly = judge.update(self.env.state, self.truth.truth())
@@ -141,6 +157,24 @@ class EpisodeRunner:
         if recorder is not None:
             recorder.end(result)
         return result
+
+    def release(self) -> None:
+        """Hand out what a reviewed demonstration has to teach; nothing when none is held back."""
+        for transition in self.held:
+            self.on_transition(transition)
+        self.sequence += len(self.held)
+        self.held = []
+
+    def discard(self) -> None:
+        """Let a reviewed demonstration teach nothing; its transitions' numbers are given to others."""
+        self.held = []
+
+    def _hold(self, held: list[Transition]) -> None:
+        """Keep a demonstration back for its review, but log it now, while its file is open."""
+        self.held = list(held)
+        if self.recorder is not None:
+            for transition in held:
+                self.recorder.transition(transition)
 
     def _hand_out(self, held: list[Transition]) -> None:
         for transition in held:

@@ -1,7 +1,8 @@
 """The course of a training: demonstrations, practice, evaluations, the end.
 
 A pure state machine, asked for the next episode and told its result; the in-process loop and the actor node
-both follow it. Evaluation episodes are apart from training ones and have seeds of their own.
+both follow it. Evaluation episodes are apart from training ones and have seeds of their own. An operator may
+ask for a demonstration, or for frames to label, at any time: it comes next, and the course goes on after it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from robot_rl.core.errors import RobotRlError
+from robot_rl.core.errors import ConfigError, RobotRlError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 
 SEED_STRIDE = 1_000_003
@@ -18,6 +19,9 @@ EVALUATION_SEEDS = 500_000
 FINAL_SEEDS = 900_000
 LABEL_SEEDS = 300_000
 """Offsets that keep the seeds of evaluations and labels apart from those of practice, and of each other."""
+
+ATTEMPTS = 4
+"""Attempts for each wanted demonstration after which a scripted person gives up."""
 
 RECENT = 20
 """Practice episodes that `SessionRecord.alone_lately` looks back on."""
@@ -123,13 +127,28 @@ class Session:
         seed: int,
         demonstrations: int,
         on_evaluation: Callable[[Evaluation], None] | None = None,
+        attempts: int | None = ATTEMPTS,
     ) -> None:
+        """Begin a course.
+
+        Args:
+            config: When to evaluate and when to stop.
+            seed: Seeds all its episodes.
+            demonstrations: Successful ones to ask for.
+            on_evaluation: Called with each evaluation that is complete.
+            attempts: For each wanted demonstration, how many may fail before that is an error; None: any
+                number, for an operator may try as often as she likes.
+        """
         self.config = config
         self.seed = seed
         self.demonstrations = demonstrations
         self.record = SessionRecord()
         self.on_evaluation = on_evaluation
+        self.attempts = attempts
         self._index = 0
+        self._requested: Mode | None = None
+        self._fulfilled: Mode | None = None
+        """The request that the last result has met."""
         self._next_evaluation = config.evaluate_every
         self._pending: list[EpisodeResult] = []
         self._evaluating = False
@@ -138,6 +157,8 @@ class Session:
     @property
     def phase(self) -> str:
         """One of "labels", "demonstrations", "practice", "evaluation", "final evaluation", "done"."""
+        if self._requested is not None:
+            return self.phase_of(self._requested)
         if len(self.record.labels) < self.config.label_episodes:
             return "labels"
         if self._demonstrations_missing():
@@ -147,6 +168,29 @@ class Session:
         if not self._practice_over:
             return "practice"
         return "final evaluation" if self._final_missing() else "done"
+
+    def phase_of(self, mode: Mode) -> str:
+        """The phase that an episode of this mode belongs to now."""
+        match mode:
+            case Mode.LABEL:
+                return "labels"
+            case Mode.DEMO:
+                return "demonstrations"
+            case Mode.TRAIN:
+                return "practice"
+            case Mode.EVAL:
+                return "evaluation" if self._evaluating else "final evaluation"
+
+    @property
+    def requested(self) -> Mode | None:
+        """What `request` asked for and has not come yet."""
+        return self._requested
+
+    def request(self, mode: Mode | None) -> None:
+        """Put one successful demonstration, or one episode for labels, next; None drops the request."""
+        if mode not in (Mode.DEMO, Mode.LABEL, None):
+            raise ConfigError(f"cannot ask for mode {mode.value!r}: only for a demonstration or for labels")
+        self._requested = mode
 
     @property
     def practice_steps(self) -> int:
@@ -180,25 +224,43 @@ class Session:
         return None
 
     def add(self, result: EpisodeResult) -> None:
-        """Take the result of the episode that `next_episode` gave."""
-        phase = self.phase
-        self._index += 1
-        if phase == "labels":
-            self.record.labels.append(result)
-        elif phase == "demonstrations":
-            self.record.demonstrations.append(result)
-            attempts = len(self.record.demonstrations)
-            if attempts >= 4 * self.demonstrations and self._demonstrations_missing():
-                raise RobotRlError(
-                    f"only {sum(r.success for r in self.record.demonstrations)} of {attempts} demonstrations "
-                    "succeeded: look at their episode logs before going on"
-                )
-        elif phase == "practice":
-            self.record.practice.append(result)
-            self._after_practice()
-        else:
-            self._pending.append(result)
-            self._finish_evaluation(phase)
+        """Take the result of the episode that `next_episode` gave, or, after a restart, once gave."""
+        mode = result.episode.mode
+        self._index = result.episode.index + 1
+        self._fulfilled = None
+        if mode is self._requested and (mode is Mode.LABEL or result.success):
+            self._fulfilled, self._requested = mode, None
+        match mode:
+            case Mode.LABEL:
+                self.record.labels.append(result)
+            case Mode.DEMO:
+                self.record.demonstrations.append(result)
+                self._check_attempts()
+            case Mode.TRAIN:
+                self.record.practice.append(result)
+                self._after_practice()
+            case Mode.EVAL:
+                self._pending.append(result)
+                self._finish_evaluation(final=not self._evaluating)
+
+    def take_back(self, result: EpisodeResult) -> None:
+        """Undo `add` of the last result, of a demonstration or of labels. Its index is not used again."""
+        lists = {Mode.LABEL: self.record.labels, Mode.DEMO: self.record.demonstrations}
+        results = lists.get(result.episode.mode, [])
+        if not results or results[-1] is not result or self._index != result.episode.index + 1:
+            raise RobotRlError(f"episode {result.episode.index} cannot be taken back: only the last one can")
+        results.pop()
+        self._requested = self._requested or self._fulfilled
+
+    def _check_attempts(self) -> None:
+        attempts = len(self.record.demonstrations)
+        if self.attempts is None or attempts < self.attempts * self.demonstrations:
+            return
+        if self._demonstrations_missing():
+            raise RobotRlError(
+                f"only {sum(r.success for r in self.record.demonstrations)} of {attempts} demonstrations "
+                "succeeded: look at their episode logs before going on"
+            )
 
     def _after_practice(self) -> None:
         steps = self.record.steps
@@ -208,8 +270,7 @@ class Session:
             self._evaluating = self.config.evaluation_episodes > 0
             self._next_evaluation = steps + self.config.evaluate_every
 
-    def _finish_evaluation(self, phase: str) -> None:
-        final = phase == "final evaluation"
+    def _finish_evaluation(self, final: bool) -> None:
         wanted = self.config.final_episodes if final else self.config.evaluation_episodes
         if len(self._pending) < wanted:
             return

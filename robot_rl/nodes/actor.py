@@ -1,7 +1,8 @@
 """The actor: plays the session's episodes on the robot and hands their transitions to the learner.
 
 It is the in-process training loop with other parts plugged in: the same `Session`, `EpisodeRunner` and
-`RobotEnv`, on a robot, a person and a learner that live behind topics. Run as
+`RobotEnv`, on a robot, a person and a learner that live behind topics. The operator decides when it goes on
+(`robot_rl.nodes.session_desk`). Run as
 `python -m robot_rl.nodes.actor --ros-args -p task:=franka_pick_cube -p out:=runs/a`.
 """
 
@@ -12,33 +13,34 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from rclpy.duration import Duration
 from rclpy.node import Node
-from std_msgs.msg import UInt8MultiArray
+from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
-from policies.bundle import load_bundle
-from policies.scripted import HoldStill, RandomPolicy
 from robot_rl import tasks
 from robot_rl.core.clock import Rate, SteadyClock
-from robot_rl.core.errors import ConfigError, RobotFaultError, RobotRlError, StaleStateError
-from robot_rl.core.protocols import Policy
-from robot_rl.core.spec import EnvSpec
+from robot_rl.core.errors import CodecError, RobotFaultError, RobotRlError, StaleStateError
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.run_directory import RunDirectory, versions
 from robot_rl.env.runner import EpisodeRunner
-from robot_rl.env.session import Evaluation, Session
+from robot_rl.env.session import ATTEMPTS, Evaluation, Session
 from robot_rl.env.summary import practice_metrics, summarise
-from robot_rl.nodes.convert import bytes_message, json_message
-from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
+from robot_rl.nodes.announcer import Announcer
+from robot_rl.nodes.convert import bytes_message, json_from, json_message
+from robot_rl.nodes.episode_events import episode_event
+from robot_rl.nodes.executor import Spinner, StopFlag, Stopped, collect_garbage_only_when_told, run
+from robot_rl.nodes.fixed_policies import FixedPolicies, Policies, fixed_policy
 from robot_rl.nodes.learner_link import LearnerLink
-from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeEvent
+from robot_rl.nodes.messages import EMERGENCY_STOP, OperatorCommand, SessionState
+from robot_rl.nodes.outbox import BATCH
 from robot_rl.nodes.params import Parameters
-from robot_rl.nodes.qos import TRANSITIONS
+from robot_rl.nodes.qos import STREAM, TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
+from robot_rl.nodes.session_desk import SHOWN, SessionDesk
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
 from robot_rl.nodes.topic_vision import TopicVision
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -79,38 +81,6 @@ class ActorSettings:
     """On the real clock, age of the newest state that is too old to act on [s]."""
 
 
-class Policies(Protocol):
-    """Gives out the policy that acts at each tick."""
-
-    def due(self, mode: Mode) -> Policy: ...
-
-    def settle(self) -> None: ...
-
-
-class FixedPolicies:
-    """One frozen policy for everything."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-
-    def due(self, mode: Mode) -> Policy:
-        return self.policy
-
-    def settle(self) -> None:
-        """There is nothing to wait for."""
-
-
-def fixed_policy(name: str, spec: EnvSpec) -> Policy:
-    """The frozen policy called `name`, or the one in the bundle at that path."""
-    if name == "random":
-        return RandomPolicy(spec.action)
-    if name == "hold":
-        return HoldStill(spec.action)
-    if not Path(name).is_dir():
-        raise ConfigError(f'policy {name!r} is none of "learner", "random", "hold", nor a directory')
-    return load_bundle(Path(name), spec).policy()
-
-
 def next_run(out: Path, name: str) -> int:
     """How often this actor was started in the run directory before; counts this start."""
     counter = out / f"{name}.run"
@@ -141,7 +111,13 @@ class Actor:
         self.phase_seconds: defaultdict[str, float] = defaultdict(float)
         """Wall time of each phase in this run [s]."""
         self.lockstep = settings.clock == "lockstep"
+        self.operated = settings.person == "operator"
         self.session = self._restored_session()
+        self.desk = SessionDesk(self.session, self.operated, self._can_show())
+        if self.operated and self.run:
+            self.desk.paused_by = "a new start of the actor"  # the arm does not move by itself after that
+        self.review: EpisodeResult | None = None
+        """Of the last episode, while the operator can take it back."""
 
         rate = None if self.lockstep else Rate(SteadyClock(), config.control_rate)
         self.robot = TopicRobot(
@@ -157,6 +133,10 @@ class Actor:
         self.vision = TopicVision(self.robot, config) if config.cameras else None
         self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop, self.vision)
         self._recover_service = node.create_client(Trigger, "plant/recover")
+        introduction = SessionState(settings.name, self.run, self.env.spec.digest, "", 0)
+        self.announcer = Announcer(node, introduction, self.session, self.desk, out)
+        self._codec = TransitionCodec(self.env.spec)
+        self._reviewed = node.create_publisher(UInt8MultiArray, "episode/transitions", TRANSITIONS)
         self.link: LearnerLink | None = None
         self.policies: Policies
         if settings.policy == "learner":
@@ -164,8 +144,7 @@ class Actor:
                 node,
                 spinner,
                 self.env.spec,
-                settings.name,
-                self.run,
+                self.announcer,
                 config.learner.block,
                 settings.learner_timeout if self.lockstep else None,
             )
@@ -173,20 +152,42 @@ class Actor:
             self.robot.before_wait = self.link.outbox.flush
         else:
             self.policies = FixedPolicies(fixed_policy(settings.policy, self.env.spec))
-            self._codec = TransitionCodec(self.env.spec)
             self._log = node.create_publisher(UInt8MultiArray, "learner/transitions", TRANSITIONS)
         self.runner = EpisodeRunner(
             self.env, self._on_transition, TopicTruth(self.robot), actor=settings.name, run=self.run
         )
+        node.create_subscription(String, "operator/command", self._on_command, STREAM)
 
     def _restored_session(self) -> Session:
         """The session as the earlier runs left it: it has seen the results of their episodes."""
-        session = Session(self.config.session, self.settings.seed, self.config.learner.demonstrations)
+        attempts = None if self.operated else ATTEMPTS
+        session = Session(
+            self.config.session, self.settings.seed, self.config.learner.demonstrations, attempts=attempts
+        )
         drop_torn_line(self.results)
         for result in read_results(self.results):
             session.add(result)
         session.on_evaluation = self._on_evaluation
         return session
+
+    def _can_show(self) -> tuple[Mode, ...]:
+        """What the person can be asked to show."""
+        if self.settings.person == "none":
+            return ()
+        labels = bool(self.config.cameras) and (self.operated or self.config.show() is not None)
+        return SHOWN if labels else (Mode.DEMO,)
+
+    def _on_command(self, message: String) -> None:
+        try:
+            command = json_from(OperatorCommand, message)
+        except CodecError as error:
+            self.node.get_logger().error(f"operator/command ignored: {error}")
+            return
+        refusal = self.desk.tell(command)
+        if refusal:
+            self.node.get_logger().warning(f"{command.command} of {command.who} changes nothing: {refusal}")
+        else:
+            self.node.get_logger().info(f"{command.command}, says {command.who}")
 
     def _on_transition(self, transition: Transition) -> None:
         if self.link is not None:
@@ -196,37 +197,97 @@ class Actor:
 
     def play(self) -> None:
         """Run the session to its end and write the summary."""
-        session = self.session
         if self.link is not None:
-            self.link.start(session.practice_steps)
+            self.link.start()
         if self.vision is not None:
             self.vision.wait_for_peers(self.settings.learner_timeout)
         if self.settings.with_recorder:
             self._wait_for_recorder()
         if not self.lockstep:
             collect_garbage_only_when_told()
-        phase, since = "", time.monotonic()
-        while (episode := session.next_episode()) is not None:
-            if session.phase != phase:
-                now = time.monotonic()
-                if phase:
-                    self.phase_seconds[phase] += now - since
-                phase, since = session.phase, now
-                if phase == "final evaluation":
-                    self.final_began = time.monotonic()
-                self._say(phase)
-            result = self._play_one(episode)
-            if result is None:
-                continue
-            session.add(result)
-            append_result(self.results, phase, result)
-            self._log_episode(phase, result)
-        self.phase_seconds[phase] += time.monotonic() - since
+        try:
+            while (episode := self._next_episode()) is not None:
+                self._play_next(episode)
+        except Stopped:
+            if self.link is None:  # with a learner it would not be learned from any more
+                self._accept()
+            raise
         if self.link is not None:
-            self.link.finish(session.practice_steps)
+            self.link.finish()
+        else:
+            self.announcer.say("done")
         self._write_summary()
         self._say("done")
         self.robot.events.wait_for_all_acked(Duration(seconds=1))
+
+    def _next_episode(self) -> Episode | None:
+        """The episode to play now; waits for the operator where she decides that it begins."""
+        since = time.monotonic()
+        waited = False
+        while True:
+            episode = self.session.next_episode()
+            if self.desk.may_begin(episode.mode if episode is not None else None):
+                break
+            self.announcer.tell()
+            self.robot.before_wait()
+            self.spinner.spin_once()
+            if self.desk.take_undo():
+                self._take_back()
+            waited = True
+        self._accept()
+        if waited:
+            self.phase_seconds["waiting"] += time.monotonic() - since
+        return episode
+
+    def _play_next(self, episode: Episode) -> None:
+        """Play an episode and take its result down, unless it has to be played again."""
+        phase, since = self.session.phase, time.monotonic()
+        if phase == "final evaluation" and self.final_began is None:
+            self.final_began = since
+        if phase != self.announcer.phase:
+            self.announcer.phase = phase
+            self._say(phase)
+        self.desk.begin(episode)
+        self.announcer.tell()
+        result = self._play_one(episode)
+        if result is not None:
+            own = self.session.phase_of(episode.mode)
+            self.session.add(result)
+            if self.desk.take_undo():
+                self.review = result
+                self._take_back()
+            elif self.operated and self._can_be_reviewed(result):
+                self.review, self.desk.undo = result, episode.index
+            else:
+                self._take_down(own, result)
+        self.phase_seconds[phase] += time.monotonic() - since
+
+    def _can_be_reviewed(self, result: EpisodeResult) -> bool:
+        """Whether the operator can take an episode back: a failed demonstration teaches nothing anyway."""
+        mode = result.episode.mode
+        return mode is Mode.LABEL or (mode is Mode.DEMO and result.success)
+
+    def _accept(self) -> None:
+        """Take down, and learn from, the episode that can be taken back no longer."""
+        if self.review is not None:
+            self._take_down(self.session.phase_of(self.review.episode.mode), self.review)
+            self.runner.release()
+            self.review = None
+
+    def _take_back(self) -> None:
+        """Undo the last episode: it teaches nothing, and its log is put aside."""
+        result, self.review = self.review, None
+        if result is None:
+            return
+        self.session.take_back(result)
+        self.runner.discard()
+        self._end_event(result.episode, "undo", result)
+        self.node.get_logger().info(f"episode {result.episode.index} is taken back")
+
+    def _take_down(self, phase: str, result: EpisodeResult) -> None:
+        """Make a result last."""
+        append_result(self.results, phase, result)
+        self._log_episode(phase, result)
 
     def _wait_for_recorder(self) -> None:
         """Let the recorder hear the first episode from its start; go on without it when it is late."""
@@ -244,25 +305,55 @@ class Actor:
             if evaluation:
                 self.policies.settle()
             deterministic = evaluation and self.config.session.deterministic_evaluation
-            result = self.runner.run(episode, lambda: self.policies.due(episode.mode), deterministic)
+            result = self.runner.run(
+                episode,
+                lambda: self.policies.due(episode.mode),
+                deterministic,
+                interrupted=self.desk.interrupts,
+                review=self.operated,
+            )
         except RobotFaultError as error:  # at the reset
-            self._end_event(episode, "abort", reason=error.reason)
+            self._give_up(episode, error.reason)
             self._recover(error)
             return None
         except StaleStateError as error:
-            self._end_event(episode, "abort", reason=str(error))
+            self._give_up(episode, str(error))
             if self.lockstep:
                 raise
             self._wait_for_fresh_state(error)
             return None
+        cut, command = self.runner.cut, self.desk.interrupted_by
+        repeated = episode.mode in (Mode.EVAL, Mode.LABEL) and command != "undo"
+        if cut and (repeated or result.steps == 0):
+            self._give_up(episode, f"ended by the operator's {command}", cut)
+            return None
+        self.desk.end(cut)
+        if self.runner.held:
+            self._log_held()
         self._end_event(episode, "end", result)
         if result.fault:
             self._recover(RobotFaultError(result.fault))
         return result
 
+    def _give_up(self, episode: Episode, reason: str, cut: bool = False) -> None:
+        """End an episode that is played again."""
+        self._end_event(episode, "abort", reason=reason)
+        self.desk.end(cut)
+
+    def _log_held(self) -> None:
+        """Give the recorder the transitions under review, while the log of their episode is open."""
+        held = self.runner.held
+        for i in range(0, len(held), BATCH):
+            self._reviewed.publish(bytes_message(self._codec.encode(held[i : i + BATCH])))
+
     def _recover(self, fault: RobotFaultError) -> None:
         """Get the robot going again after a fault, by the simulator's stand-in or by a person."""
-        self._say("held", str(fault))
+        self._hold(str(fault))
+        self._bring_back(fault)
+        self.desk.held = ""
+        self.announcer.tell()
+
+    def _bring_back(self, fault: RobotFaultError) -> None:
         if not self.settings.recover or fault.reason.startswith(EMERGENCY_STOP):
             self.robot.wait_for_fault_to_clear()
             return
@@ -275,42 +366,30 @@ class Actor:
         self.robot.wait_for_fault_to_clear()
 
     def _wait_for_fresh_state(self, error: StaleStateError) -> None:
-        self._say("held", str(error))
+        self._hold(str(error))
         before = self.robot.sensors.arrived_at
         while self.robot.sensors.arrived_at == before or not self._sees():
             self.spinner.spin_once()
+        self.desk.held = ""
+        self.announcer.tell()
 
     def _sees(self) -> bool:
         return self.vision is None or self.vision.is_fresh()
 
-    def _say(self, phase: str, reason: str = "") -> None:
-        """Tell the graph and the user where the session is."""
-        if reason:
-            self.node.get_logger().error(reason)
-        else:
-            self.node.get_logger().info(f"{phase}, {self.session.practice_steps} practice steps so far")
-        if self.link is not None:
-            self.link.say(phase, self.session.practice_steps, reason)
+    def _hold(self, reason: str) -> None:
+        """Say that the robot is held, and why."""
+        self.node.get_logger().error(reason)
+        self.desk.held = reason
+        self.announcer.tell()
+
+    def _say(self, phase: str) -> None:
+        """Tell the user where the session is."""
+        self.node.get_logger().info(f"{phase}, {self.session.practice_steps} practice steps so far")
 
     def _end_event(
         self, episode: Episode, event: str, result: EpisodeResult | None = None, reason: str = ""
     ) -> None:
-        figures: dict[str, float] = {}
-        if result is not None:
-            reason = result.fault
-            figures = {
-                "success": float(result.success),
-                "steps": float(result.steps),
-                "reward": result.reward,
-                "interventions": float(result.interventions),
-                "human_steps": float(result.human_steps),
-                "policy_version": float(result.policy_version),
-                "peak_force": result.peak_force,
-                "claimed": float(result.claimed),
-            }
-        message = EpisodeEvent(
-            self.robot.stamp, event, episode.index, episode.seed, episode.mode.value, figures, reason
-        )
+        message = episode_event(self.robot.stamp, episode, event, result, reason)
         self.robot.events.publish(json_message(message))
 
     def _on_evaluation(self, evaluation: Evaluation) -> None:

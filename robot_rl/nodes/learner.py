@@ -100,6 +100,8 @@ class LearnerNode(Node):
         self.session: SessionState | None = None
         self.answer_due = False
         self.done = False
+        self.resting = False
+        """The session stands still: what arrives is kept and acknowledged, but not learned from yet."""
         self._weights = self.create_publisher(UInt8MultiArray, "policy/weights", WEIGHTS)
         self._ack = self.create_publisher(UInt8MultiArray, "learner/ack", TRANSITIONS)
         self._state = self.create_publisher(String, "learner/state", LATCHED)
@@ -169,6 +171,11 @@ class LearnerNode(Node):
         self.session = session
         self.closed[session.actor] = session.run
         self.done = session.phase == "done"
+        resting = session.activity in ("paused", "held")
+        if resting != self.resting:
+            self.resting = resting
+            said = "rests" if resting else "goes on"
+            self.get_logger().info(f"the learner {said}: the session is {session.activity}")
         if session.spec != self.spec.digest:
             self.get_logger().error(
                 f"actor {session.actor!r} works with spec {session.spec}, the learner for {self.spec.digest} "
@@ -247,14 +254,14 @@ class LearnerNode(Node):
         """Serve the graph until the process is asked to end."""
         told = -1
         while True:
-            busy = bool(self.queue) or self.published < self.learner.version
+            busy = (bool(self.queue) and not self.resting) or self.published < self.learner.version
             spinner.spin_once(POLL if busy else LONGEST_SPIN)
             self.commit()
             if not self.learner.ready:
                 continue  # keep acknowledging while the update runs
             if self.published < self.learner.version:
                 self.publish_weights()
-            elif self.queue:
+            elif self.queue and not self.resting:
                 self.fold(self.queue.popleft())
             elif self.done and self.saved < self.learner.version:
                 self.publish_metrics()

@@ -14,9 +14,10 @@ from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Source, Transition
 from robot_rl.data.codec import TransitionCodec, decode_ack, decode_weights
 from robot_rl.env.schedule import settled_version
-from robot_rl.nodes.convert import bytes_from, bytes_message, json_from, json_message
+from robot_rl.nodes.announcer import Announcer
+from robot_rl.nodes.convert import bytes_from, bytes_message, json_from
 from robot_rl.nodes.executor import Spinner
-from robot_rl.nodes.messages import LearnerState, SessionState
+from robot_rl.nodes.messages import LearnerState
 from robot_rl.nodes.outbox import Outbox
 from robot_rl.nodes.qos import LATCHED, TRANSITIONS, WEIGHTS
 from robot_rl.nodes.remote_policy import RemotePolicies
@@ -35,8 +36,7 @@ class LearnerLink:
         node: Node,
         spinner: Spinner,
         spec: EnvSpec,
-        actor: str,
-        run: int,
+        announcer: Announcer,
         block: int,
         timeout: float | None,
     ) -> None:
@@ -46,8 +46,7 @@ class LearnerLink:
             node: Owns the publishers and subscriptions.
             spinner: Spins the node.
             spec: Spec of the environment.
-            actor: Name of this actor.
-            run: Counts the starts of this actor.
+            announcer: Introduces this run of the actor to the learner.
             block: Practice steps between two versions of the weights.
             timeout: In lockstep, silence of the learner that ends in an error [s]; None on the real clock,
                 where the actor never waits for it.
@@ -55,11 +54,9 @@ class LearnerLink:
         self.node = node
         self.spinner = spinner
         self.spec = spec
-        self.actor = actor
-        self.run = run
+        self.announcer = announcer
         self.timeout = timeout
         self._transitions = node.create_publisher(UInt8MultiArray, "learner/transitions", TRANSITIONS)
-        self._session = node.create_publisher(String, "session/state", LATCHED)
         self._codec = TransitionCodec(spec)
         self.outbox = Outbox(self._codec, self._send, time.monotonic)
         self.policies = RemotePolicies(spec, block, self._wait if timeout is not None else None)
@@ -72,18 +69,13 @@ class LearnerLink:
         node.create_subscription(String, "learner/state", self._on_state, LATCHED)
         node.create_subscription(String, "learner/metrics", self._on_metrics, LATCHED)
 
-    def say(self, phase: str, steps: int, reason: str = "") -> None:
-        """Publish where the session is."""
-        state = SessionState(self.actor, self.run, self.spec.digest, phase, steps, reason)
-        self._session.publish(json_message(state))
-
-    def start(self, steps: int) -> None:
+    def start(self) -> None:
         """Introduce this run to the learner.
 
         In lockstep the answer is waited for: it says how many practice steps the learner has from earlier
         runs, and with that which weights are due.
         """
-        self.say("starting", steps)
+        self.announcer.say("starting")
         if self.timeout is None:
             return
         self._wait(lambda: self._introduced() is not None, "learner/state")
@@ -101,13 +93,13 @@ class LearnerLink:
         self.outbox.add(transition)
         self.policies.practice_steps += transition.source is not Source.DEMO
 
-    def finish(self, steps: int) -> None:
+    def finish(self) -> None:
         """Wait until the learner has everything, has learned from it and has saved the policy."""
         self.outbox.flush()
         self.spinner.wait(
             lambda: not len(self.outbox), lambda: f"learner/ack from {LEARNER}", 120.0, self.outbox.flush
         )
-        self.say("done", steps)
+        self.announcer.say("done")
         wanted = settled_version(self.policies.practice_steps, self.policies.block)
         self.spinner.wait(
             lambda: self.state is not None and self.state.saved >= wanted,
@@ -116,8 +108,8 @@ class LearnerLink:
         )
 
     def _introduced(self) -> LearnerState | None:
-        state = self.state
-        return state if state is not None and (state.actor, state.run) == (self.actor, self.run) else None
+        state, own = self.state, self.announcer.state
+        return state if state is not None and (state.actor, state.run) == (own.actor, own.run) else None
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         """Wait for the learner, sending again what it may have missed, and saying so when it takes long."""

@@ -3,7 +3,8 @@
 The ticks of the robot's process say which episode is running, so a recorder that is started again in the
 middle of one goes on with it in a new file. Messages of different topics overtake each other; each is put
 into the episode that its own stamp belongs to. Weights are left out, since a checkpoint has them, and so are
-features, which can be made again from the pictures.
+features, which can be made again from the pictures. An episode that the operator takes back goes to the
+folder undone/, which no reader of a run looks into; nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from robot_rl import tasks
 from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data.codec import TransitionCodec
-from robot_rl.data.episode_log import EpisodeLog, episode_path, recover
+from robot_rl.data.episode_log import EpisodeLog, episode_path, newest_first, recover
 from robot_rl.data.json_messages import Intervention
 from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.nodes.camera_topics import image_topic, info_topic
 from robot_rl.nodes.convert import STATE_TYPES, bytes_from, cdr_stamp, json_from
+from robot_rl.nodes.episode_events import result_of
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.messages import EpisodeEvent, SafetyState, Tick
 from robot_rl.nodes.params import Parameters
@@ -42,6 +44,9 @@ JSON_STAMPED = {
     "sync/tick": Tick,
 }
 """Topics whose JSON has a stamp."""
+
+UNDONE = "undone"
+"""Folder, inside that of the logs, of the episodes that the operator took back."""
 
 GRACE = 0.5
 """After an episode's end, late messages are waited for this long [s]."""
@@ -119,7 +124,11 @@ class RecorderNode(Node):
             self._subscribe(topic, PoseStamped, LOG, partial(self._on_unstamped, topic))
         for topic in JSON_STAMPED:
             self._subscribe(topic, String, LOG, partial(self._on_json, topic))
-        self._subscribe("learner/transitions", UInt8MultiArray, TRANSITIONS, self._on_transitions)
+        self._reviewed: set[int] = set()
+        """Episodes whose transitions came for their review, before those for the learner."""
+        learned, reviewed = partial(self._on_transitions, False), partial(self._on_transitions, True)
+        self._subscribe("learner/transitions", UInt8MultiArray, TRANSITIONS, learned)
+        self._subscribe("episode/transitions", UInt8MultiArray, TRANSITIONS, reviewed)
         self._subscribe(
             "learner/ack", UInt8MultiArray, TRANSITIONS, partial(self._on_unstamped, "learner/ack")
         )
@@ -163,12 +172,17 @@ class RecorderNode(Node):
     def _on_unstamped(self, topic: str, data: bytes) -> None:
         self._keep(topic, None, data)
 
-    def _on_transitions(self, data: bytes) -> None:
+    def _on_transitions(self, reviewed: bool, data: bytes) -> None:
         try:
             transitions = self.codec.decode(bytes_from(deserialize_message(data, UInt8MultiArray)))
         except CodecError as error:
-            self.get_logger().error(f"learner/transitions not recorded: {error}")
+            self.get_logger().error(f"transitions not recorded: {error}")
             return
+        indices = {transition.episode for transition in transitions}
+        if reviewed:
+            self._reviewed |= indices
+        elif indices <= self._reviewed:
+            return  # their episode's log has them already
         if transitions:
             self._keep("learner/transitions", transitions[-1].stamp, data)
 
@@ -181,6 +195,8 @@ class RecorderNode(Node):
         self._keep(topic, message.stamp, data)
         if isinstance(message, Tick):
             self._on_tick(message)
+        elif isinstance(message, EpisodeEvent) and message.event == "undo":
+            self._put_aside(message.index)
         elif isinstance(message, EpisodeEvent) and message.event != "begin":
             self._on_end(message)
 
@@ -210,6 +226,7 @@ class RecorderNode(Node):
         self._episode = tick.episode
         if self._episode.mode is not Mode.EVAL or self.settings.evaluations:
             path = episode_path(self.folder, self._episode.index)
+            self._reviewed.discard(self._episode.index)
             self.log = EpisodeLog(path, self.spec, self._episode)
             self._described, self._began = set(), tick.stamp
         # The end may overtake the first tick that a recorder hears of.
@@ -222,19 +239,20 @@ class RecorderNode(Node):
             return
         self._close_at = time.monotonic() + GRACE
         if event.event == "end":
-            figures = event.result
-            self._result = EpisodeResult(
-                episode=self._episode,
-                steps=int(figures["steps"]),
-                success=bool(figures["success"]),
-                reward=float(figures["reward"]),
-                interventions=int(figures["interventions"]),
-                human_steps=int(figures["human_steps"]),
-                policy_version=int(figures["policy_version"]),
-                fault=event.reason,
-                peak_force=float(figures.get("peak_force", 0.0)),
-                claimed=bool(figures.get("claimed", 0.0)),
-            )
+            self._result = result_of(event, self._episode)
+
+    def _put_aside(self, index: int) -> None:
+        """Move the newest log of an episode to the folder of those that were taken back."""
+        if self.log is not None and self._episode.index == index:
+            self.drain()
+            self.finish()
+        logs = newest_first(self.folder, index)
+        if not logs:
+            self.get_logger().error(f"episode {index} was taken back, but there is no log of it")
+            return
+        undone = self.folder / UNDONE
+        undone.mkdir(exist_ok=True)
+        logs[0].rename(episode_path(undone, index))
 
     def drain(self) -> None:
         """Write everything that has come into the open file."""

@@ -11,6 +11,12 @@ from robot_rl.tasks.arm import ArmTaskConfig
 JOURNAL = "journal.rrlj"
 """Name of the learner's journal in the run directory."""
 
+SESSION = "session.json"
+"""Name of the file in the run directory that says where the session is."""
+
+GRAPH = "graph.json"
+"""Name of the file in the run directory that says how to join its graph, while it runs."""
+
 
 def prepare(options: GraphOptions, config: ArmTaskConfig) -> Path:
     """Make the run directory `options.out`, or take the run that it holds, which the nodes go on with.
