@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from robot_rl.core.errors import DatasetError, LogError, SpecError
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Key, Mode, StampedImage, Transition
 from robot_rl.data.codec import TransitionCodec
-from robot_rl.data.episode_log import EpisodeInfo
+from robot_rl.data.episode_log import EpisodeInfo, attempt_of
 from robot_rl.data.frame_labels import CORRECTIONS, Correction, key_answers, load_corrections
 from robot_rl.data.images import images, logged_cameras
 from robot_rl.data.views import Outcome, assigned, ended, episodes
@@ -94,6 +95,24 @@ class Dataset:
         )
         return Dataset(self.spec, chosen, self._logs)
 
+    def find(self, index: int) -> EpisodeInfo:
+        """The episode with this index; the attempt that came to its end, if it ran more than once.
+
+        Raises:
+            DatasetError: There is none, or several runs have one.
+        """
+        found = [info for info in self.episodes if info.episode.index == index]
+        if not found:
+            there = index_text(info.episode.index for info in self.episodes)
+            raise DatasetError(f"there is no episode {index}; there are: {there}")
+        folders = dict.fromkeys(str(info.path.parent) for info in found)
+        if len(folders) > 1:
+            raise DatasetError(
+                f"episode {index} is ambiguous, since it is in {' and in '.join(folders)}: "
+                "name one of them, or merge them first, which numbers their episodes anew"
+            )
+        return _latest(found)
+
     def __len__(self) -> int:
         """Number of episodes."""
         return len(self.episodes)
@@ -109,9 +128,8 @@ class Dataset:
         held = self._held.get(episode.path, {})
         if not held:
             return []
-        keys = set().union(*held.values())
-        logs = [info for info in self._logs if info.path in held]
-        found = assigned(logs, _run_of(episode, self._logs))
+        keys, run = set().union(*held.values()), self._runs[episode.path.parent]
+        found = assigned([info for info in run if info.path in held], run)
         own = (one.transition for one in found if one.transition.key in keys)
         return sorted(own, key=lambda transition: transition.key)
 
@@ -143,7 +161,13 @@ class Dataset:
         }
 
     def corrections(self, episode: EpisodeInfo) -> tuple[Correction, ...]:
-        """The frames of an episode that were labelled by hand, older ones first."""
+        """The frames of an episode that were labelled by hand, older ones first.
+
+        Of an episode that ran again they are those of the attempt that `find` gives.
+        """
+        attempts = [i for i in self._runs[episode.path.parent] if i.episode.index == episode.episode.index]
+        if _latest(attempts).path != episode.path:
+            return ()
         found = self._corrections[episode.path.parent]
         return tuple(one for one in found if one.episode == episode.episode.index)
 
@@ -184,11 +208,18 @@ class Dataset:
         return total.hexdigest()
 
     @cached_property
+    def _runs(self) -> dict[Path, list[EpisodeInfo]]:
+        """Folder to the logs in it."""
+        runs: dict[Path, list[EpisodeInfo]] = {}
+        for info in self._logs:
+            runs.setdefault(info.path.parent, []).append(info)
+        return runs
+
+    @cached_property
     def _held(self) -> dict[Path, dict[Path, set[Key]]]:
         """Path of an episode to the logs that hold its transitions, and their keys there."""
         held: dict[Path, dict[Path, set[Key]]] = {}
-        for folder in dict.fromkeys(info.path.parent for info in self._logs):
-            run = [info for info in self._logs if info.path.parent == folder]
+        for run in self._runs.values():
             for one in assigned(run, run):
                 logs = held.setdefault(one.owner.path, {})
                 logs.setdefault(one.log.path, set()).add(one.transition.key)
@@ -196,13 +227,19 @@ class Dataset:
 
     @cached_property
     def _corrections(self) -> dict[Path, list[Correction]]:
-        folders = dict.fromkeys(info.path.parent for info in self._logs)
-        return {folder: load_corrections(folder / CORRECTIONS) for folder in folders}
+        return {folder: load_corrections(folder / CORRECTIONS) for folder in self._runs}
 
 
-def _run_of(episode: EpisodeInfo, logs: Collection[EpisodeInfo]) -> list[EpisodeInfo]:
-    """The logs that lie beside that of an episode, its own included."""
-    return [info for info in logs if info.path.parent == episode.path.parent]
+def index_text(indices: Iterable[int]) -> str:
+    """Episode indices for a message, runs of them shortened: "0-3, 7"."""
+    ordered = sorted(set(indices))
+    groups = [list(g) for _, g in groupby(enumerate(ordered), lambda pair: pair[1] - pair[0])]
+    return ", ".join(str(g[0][1]) if len(g) == 1 else f"{g[0][1]}-{g[-1][1]}" for g in groups) or "none"
+
+
+def _latest(attempts: Sequence[EpisodeInfo]) -> EpisodeInfo:
+    """Of several attempts at an episode the last one that came to its end, else the last."""
+    return max(attempts, key=lambda info: (info.result is not None, attempt_of(info.path)))
 
 
 def _episodes(path: Path) -> list[EpisodeInfo]:

@@ -190,6 +190,12 @@ def newest_first(folder: Path, index: int) -> list[Path]:
     return [attempts[attempt] for attempt in sorted(attempts, reverse=True)]
 
 
+def attempt_of(path: Path) -> int:
+    """Which attempt at its episode a log is, by its name: 0 for the first (see `episode_path`)."""
+    again = path.stem.partition("-")[2]
+    return int(again) if again.isdigit() else 0
+
+
 def read(path: Path, topics: Collection[str] = (), tolerant: bool = False) -> Iterator[LoggedMessage]:
     """The messages of a log in the order of writing, of all topics or of `topics`.
 

@@ -18,7 +18,7 @@ import numpy as np
 from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Key, Mode, Source, Transition
 from robot_rl.data.codec import TransitionCodec
-from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, read_info, read_raw
+from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, attempt_of, read_info, read_raw
 from robot_rl.data.mcap_scan import RawMessage
 from robot_rl.data.messages import deserialize
 
@@ -84,7 +84,7 @@ def episodes(
     infos = [read_info(file, tolerant=True) for file in _files(path)]
     return sorted(
         (info for info in infos if info.episode.mode in modes and ended(info, outcome)),
-        key=lambda info: (info.episode.index, info.path.name),
+        key=lambda info: (info.episode.index, attempt_of(info.path), info.path.name),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from robot_rl.core.errors import ClassifierError, LogError
 from robot_rl.core.protocols import Encoder
 from robot_rl.core.types import CameraFeatures, Mode
-from robot_rl.data.episode_log import EpisodeInfo
+from robot_rl.data.episode_log import EpisodeInfo, attempt_of
 from robot_rl.data.frame_labels import (
     CORRECTIONS,
     Correction,
@@ -165,5 +165,4 @@ def _keys(info: EpisodeInfo, stamps: np.ndarray) -> np.ndarray:
 
 def _attempt(info: EpisodeInfo) -> tuple[bool, int]:
     """Whether it came to its end, and which attempt it was: 000003.mcap is the first, 000003-1.mcap later."""
-    _, _, again = info.path.stem.partition("-")
-    return info.result is not None, int(again) if again.isdigit() else 0
+    return info.result is not None, attempt_of(info.path)
