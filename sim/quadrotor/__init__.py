@@ -1,0 +1,1 @@
+"""Quadrotors in JAX: rigid body, rotors with lag, many at once, differentiable."""
