@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from robot_rl.data.run_directory import write_json
 from robot_rl.env.session import Session
 from robot_rl.env.summary import plot_session
 from robot_rl.nodes.results_file import read_results
+from robot_rl.nodes.run import SESSION
 from robot_rl.nodes.supervisor import run_graph
 from robot_rl.nodes.table import GraphOptions
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -44,26 +46,38 @@ def run_with_progress(
         raise MissingDependencyError("rclpy", "the ROS 2 graph", how)
     if echo:
         return run_graph(options, config, resume, lambda node, line: print(f"[{node}] {line}"))
-    session = Session(config.session, options.seed, config.learner.demonstrations)
+    session = Session(config.session, options.seed, config.learner.demonstrations, attempts=None)
     with TrainingProgress(session, config.learner.utd_ratio, quiet) as progress:
         session.on_evaluation = progress.evaluation
-        follower = _Follower(Path(options.out) / "results.jsonl", session, progress)
+        follower = _Follower(Path(options.out), session, progress)
         follower.start()
         try:
-            return run_graph(options, config, resume)
+            return run_graph(options, config, resume, on_line=partial(show_page, progress, quiet))
         finally:
             follower.stop()
 
 
-class _Follower(threading.Thread):
-    """Follows the results that the actor writes, and shows them."""
+def show_page(progress: TrainingProgress, quiet: bool, node: str, line: str) -> None:
+    """Show where the console's page is, also when all else is quiet; of the nodes' words nothing else."""
+    if node != "console" or not line.startswith("console: "):
+        return
+    if quiet:
+        sys.stderr.write(f"{line}\n")
+    else:
+        progress.line(line)
 
-    def __init__(self, path: Path, session: Session, progress: TrainingProgress) -> None:
+
+class _Follower(threading.Thread):
+    """Follows the results that the actor writes, and what it waits for, and shows them."""
+
+    def __init__(self, out: Path, session: Session, progress: TrainingProgress) -> None:
         super().__init__(daemon=True, name="results")
-        self._path = path
+        self._path = out / "results.jsonl"
         self._session = session
         self._progress = progress
         self._seen = 0
+        self._standing = out / SESSION
+        self._stood = self._standstill()
         self._stop_event = threading.Event()
 
     def run(self) -> None:
@@ -77,20 +91,29 @@ class _Follower(threading.Thread):
         self._look()
 
     def _look(self) -> None:
-        if not self._path.exists():
-            return
         results = list(read_results(self._path))
         for result in results[self._seen :]:
-            phase = self._session.phase
+            phase = self._session.phase_of(result.episode.mode)
             self._session.add(result)
             self._progress.episode(phase)
         self._seen = len(results)
+        stands = self._standstill()
+        if stands != self._stood:
+            self._stood = stands
+            self._progress.standstill(*stands)
+
+    def _standstill(self) -> tuple[str, str]:
+        """What the session does, and why it stands still."""
+        if not self._standing.exists():
+            return "running", ""
+        state = json.loads(self._standing.read_text())
+        return state["activity"], state["reason"]
 
 
 def finish(out: Path, config: ArmTaskConfig) -> dict[str, Any]:
     """Draw the curves of a finished run and return its summary."""
     summary = json.loads((out / "summary.json").read_text())
-    session = Session(config.session, summary["seed"], config.learner.demonstrations)
+    session = Session(config.session, summary["seed"], config.learner.demonstrations, attempts=None)
     for result in read_results(out / "results.jsonl"):
         session.add(result)
     plot_session(out / "curves.png", summary["task"], session)

@@ -1,4 +1,7 @@
-"""`robot-rl record TASK`: demonstrations of the scripted person, or what she labels, as episode logs."""
+"""`robot-rl record TASK`: demonstrations, or what is labelled, as episode logs.
+
+The scripted person records in this process, an operator through the graph (`robot_rl.cli.record_live`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.scripted import HoldStill
+from robot_rl.cli import record_live
 from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.report import percent, print_json, print_table, steps
 from robot_rl.core.config import replace
@@ -23,13 +27,22 @@ from robot_rl.env.vision import intrinsics_of
 class RecordOptions:
     """Options of `robot-rl record`."""
 
+    device: str = "script"
+    """Who records: "script", the scripted person; or an operator with console, spacemouse, spacenav, gamepad,
+    keyboard or leader in her hand. "spacemouse:1" is the second one, "keyboard" that of this terminal."""
     episodes: int = 20
-    """Episodes to record, failed ones included."""
+    """Episodes to record: of the script failed ones included, of an operator those that she keeps."""
     labels: bool = False
-    """Record success and deliberate failure in turn, with the keys that she holds, for a reward classifier
+    """Record success and deliberate failure in turn, with the keys that are held, for a reward classifier
     (robot-rl train-classifier); needs --obs pixels."""
+    console: bool = False
+    """Serve the operator's web page, and say where; it is served for --device console in any case."""
+    console_host: str = "127.0.0.1"
+    """Address to serve it on; others than this machine's own make a token that the page asks for."""
+    console_port: int = 8080
+    """Port to serve it on; 0: any that is free."""
     seed: int = 0
-    """Seeds the scenes and the person."""
+    """Seeds the scenes and the scripted person."""
     out: Path | None = None
     """Directory of the recording; by default a new one below runs/."""
     json: bool = False
@@ -39,7 +52,10 @@ class RecordOptions:
 def main(argv: list[str]) -> int:
     """Run the command."""
     task, options, config = parse_with_task(
-        RecordOptions, argv, "record", "Record demonstrations of the scripted person, without ROS."
+        RecordOptions,
+        argv,
+        "record",
+        "Record demonstrations of the scripted person, without ROS, or of an operator, through the graph.",
     )
     if options.episodes < 1:
         raise ConfigError(f"--episodes must be at least 1, not {options.episodes}")
@@ -53,6 +69,19 @@ def main(argv: list[str]) -> int:
         config = replace(config, {"reward": "person"})  # labels are what a classifier is made from
     what = "labels" if options.labels else "demonstrations"
     out = options.out or default_out(f"{task}-{what}")
+    if options.device != "script":
+        wanted = record_live.Recording(
+            task,
+            out,
+            options.device,
+            options.episodes,
+            options.labels,
+            options.seed,
+            options.console,
+            options.console_host,
+            options.console_port,
+        )
+        return record_live.run(wanted, config, options.json)
     directory = RunDirectory.create(out, config, task, options.seed)
     results: list[EpisodeResult] = []
     with ExitStack() as stack:

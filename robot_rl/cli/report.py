@@ -32,6 +32,7 @@ class TrainingProgress:
             console=self.console,
             disable=quiet or not self.console.is_terminal,
         )
+        self._phase = ""
         self._row = self._bar.add_task("", total=1, text="")
 
     def __enter__(self) -> TrainingProgress:
@@ -43,12 +44,31 @@ class TrainingProgress:
 
     def episode(self, phase: str) -> None:
         """Show that an episode of this phase was added to the session."""
-        session, record = self.session, self.session.record
         now = time.monotonic()
         if phase == "practice":
             self._practice_s += now - self._last
         self._last = now
-        if phase == "labels":
+        self._phase = phase
+        self._show(phase)
+
+    def standstill(self, activity: str, reason: str) -> None:
+        """Show that the session stands still, and why; with "running" that it goes on."""
+        if activity == "running":
+            self._show(self._phase)
+        elif self._bar.disable:
+            self.line(f"{activity}: {reason}")
+        else:
+            self._bar.update(self._row, description=activity, text=reason)
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _show(self, phase: str) -> None:
+        session, record = self.session, self.session.record
+        if not phase:
+            done, total, text = 0, 1, ""
+        elif phase == "labels":
             done, total = len(record.labels), session.config.label_episodes
             text = f"{done} of {total} episodes"
         elif phase == "demonstrations":
@@ -72,10 +92,9 @@ class TrainingProgress:
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the result of an evaluation as a line that stays."""
         e = evaluation
-        self.console.print(
+        self.line(
             f"  {e.steps:>6} steps: {e.successes} of {e.episodes} succeed alone, "
-            f"{e.mean_steps:.1f} steps each",
-            highlight=False,
+            f"{e.mean_steps:.1f} steps each"
         )
 
 

@@ -186,8 +186,8 @@ def episode_path(folder: Path, index: int) -> Path:
 
 def newest_first(folder: Path, index: int) -> list[Path]:
     """The logs of an episode, the last one that was begun first; see `episode_path`."""
-    attempts = {int(p.stem.partition("-")[2] or 0): p for p in folder.glob(f"{index:06d}*.mcap")}
-    return [attempts[attempt] for attempt in sorted(attempts, reverse=True)]
+    attempts = {p.stem.partition("-")[2] or "0": p for p in folder.glob(f"{index:06d}*.mcap")}
+    return [attempts[number] for number in sorted(filter(str.isdecimal, attempts), key=int, reverse=True)]
 
 
 def attempt_of(path: Path) -> int:

@@ -14,16 +14,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from robot_rl.core.errors import RobotRlError
-from robot_rl.data.run_directory import check_vacant
+from robot_rl.data.run_directory import check_vacant, write_json
 from robot_rl.nodes.domain import reserved_domain
 from robot_rl.nodes.exit_status import SUPERVISOR_VARIABLE, USER_ERROR
-from robot_rl.nodes.run import prepare
+from robot_rl.nodes.run import GRAPH, prepare
 from robot_rl.nodes.table import LOCAL, GraphOptions, NodeEntry, command, node_table
 from robot_rl.tasks.arm import ArmTaskConfig
 
@@ -48,6 +48,16 @@ DEFAULT_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 """Set for the processes unless the user has set them."""
+
+TRANSPORT = (
+    "ROS_DOMAIN_ID",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+    "ROS_STATIC_PEERS",
+    "RMW_",
+    "FASTDDS_",
+    "CYCLONEDDS_",
+)
+"""Beginnings of the names of variables that two processes must share to hear each other."""
 
 OnLine = Callable[[str, str], None]
 """Called with a process's name and a line of its output."""
@@ -288,4 +298,26 @@ def run_graph(
             variables["ROS_DOMAIN_ID"] = str(domain)
             if domain and on_line is not None:
                 on_line("supervisor", f"another graph runs here: this one has ROS_DOMAIN_ID={domain}")
-        return Supervisor(node_table(options, config), out / "logs", parameters, variables, on_line).run()
+        supervisor = Supervisor(node_table(options, config), out / "logs", parameters, variables, on_line)
+        stack.enter_context(joinable(out / GRAPH, options, supervisor.environment))
+        return supervisor.run()
+
+
+@contextlib.contextmanager
+def joinable(path: Path, options: GraphOptions, environment: Mapping[str, str]) -> Iterator[None]:
+    """Say in a file how to join a graph, as long as it runs.
+
+    The file names the supervisor's process, so that one of a supervisor that was killed is known for old.
+
+    Args:
+        path: The file.
+        options: The graph.
+        environment: Variables of its processes; those that decide who hears whom are written down.
+    """
+    transport = {n: v for n, v in environment.items() if n.startswith(TRANSPORT)}
+    facts = {"task": options.task, "clock": options.clock, "person": options.person}
+    write_json(path, {"pid": os.getpid(), **facts, "environment": transport})
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
