@@ -251,7 +251,7 @@ class ScriptedPerson:
         moving = min(1.0, float(np.linalg.norm(velocity[:3])) / self.config.linear_speed)
         velocity = velocity + (0.25 + 0.75 * moving) * self._tremble()
         twist = np.array([*velocity[:3], 0.0, 0.0, velocity[3]])
-        return TeleopCommand(state.stamp, active=True, twist=twist, gripper=gripper)
+        return TeleopCommand(state.stamp, active=True, twist=twist, gripper=gripper, who="script")
 
     def _wrong(self, velocity: np.ndarray) -> np.ndarray:
         if self._wrong_steps == 0 and self._rng.random() < self.config.wrong_moves * self.period:

@@ -23,6 +23,10 @@ VERSION = 1
 """Version of the JSON messages, sent as the key `v`."""
 
 
+POLICY = "policy"
+"""`ControlChange.who` where no person is in control."""
+
+
 @dataclass(frozen=True)
 class Intervention:
     """Who is in control at a tick; the wanted motion comes on `intervention/twist` with the same stamp."""
@@ -41,6 +45,8 @@ class Intervention:
     """The device in her hand, "script" for a scripted person, "" when nobody acts."""
     lost: bool = False
     """That device is gone: the arm holds still until it is back."""
+    request: str = ""
+    """The reset request of the episode that she saw, from an operator on the real clock."""
 
 
 @dataclass(frozen=True)

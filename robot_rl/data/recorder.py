@@ -26,7 +26,7 @@ from robot_rl.data import messages
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeLog, episode_path
 from robot_rl.data.images import image_topic
-from robot_rl.data.json_messages import Intervention, encode
+from robot_rl.data.json_messages import POLICY, ControlChange, Intervention, encode
 
 BASE = "base"
 """frame_id of the robot's base."""
@@ -65,11 +65,12 @@ class EpisodeRecorder:
         self._log: EpisodeLog | None = None
         self._logged: dict[str, int] = {}
         """Topic to the stamp of the last measurement, picture or answer in the log."""
+        self._in_control = POLICY
 
     def begin(self, episode: Episode) -> None:
         """Start the log of an episode; one that was not ended is closed without a result."""
         self.close()
-        self._logged = {}
+        self._logged, self._in_control = {}, POLICY
         self._log = EpisodeLog(episode_path(self.folder, episode.index), self.spec, episode)
 
     def state(
@@ -134,10 +135,23 @@ class EpisodeRecorder:
         stamp = person.stamp
         if not self._is_new("intervention/event", stamp):
             return
-        event = Intervention(stamp, person.active, person.gripper, person.outcome, person.label, person.who)
+        event = Intervention(
+            stamp,
+            person.active,
+            person.gripper,
+            person.outcome,
+            person.label,
+            person.who,
+            person.lost,
+        )
         twist = messages.twist_stamped(stamp, person.twist, BASE)
         log.write("intervention/twist", messages.TWIST, twist, stamp)
         log.write("intervention/event", messages.STRING, messages.string(encode(event)), stamp)
+        who = person.who or POLICY
+        if who != self._in_control:
+            change = encode(ControlChange(stamp, who, self._in_control))
+            log.write("intervention/control", messages.STRING, messages.string(change), stamp)
+            self._in_control = who
 
     def _is_new(self, topic: str, stamp: int) -> bool:
         new = self._logged.get(topic) != stamp

@@ -41,6 +41,7 @@ from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import STREAM, TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
 from robot_rl.nodes.session_desk import SHOWN, SessionDesk
+from robot_rl.nodes.topic_operator import TopicOperator
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
 from robot_rl.nodes.topic_vision import TopicVision
 from robot_rl.tasks.arm import ArmTaskConfig
@@ -129,9 +130,12 @@ class Actor:
             rate,
             settings.max_state_age,
         )
-        self.teleop = TopicTeleop(self.robot) if settings.person != "none" else None
+        self.operator = TopicOperator(self.robot) if self.operated else None
+        scripted = TopicTeleop(self.robot) if settings.person == "scripted" else None
         self.vision = TopicVision(self.robot, config) if config.cameras else None
-        self.env = config.make_env(self.robot, TopicTracker(self.robot), self.teleop, self.vision)
+        self.env = config.make_env(
+            self.robot, TopicTracker(self.robot), self.operator or scripted, self.vision
+        )
         self._recover_service = node.create_client(Trigger, "plant/recover")
         introduction = SessionState(settings.name, self.run, self.env.spec.digest, "", 0)
         self.announcer = Announcer(node, introduction, self.session, self.desk, out)
@@ -374,7 +378,9 @@ class Actor:
         self.announcer.tell()
 
     def _sees(self) -> bool:
-        return self.vision is None or self.vision.is_fresh()
+        """Whether cameras and operator, where there are any, are heard of."""
+        sees = self.vision is None or self.vision.is_fresh()
+        return sees and (self.operator is None or self.operator.is_fresh())
 
     def _hold(self, reason: str) -> None:
         """Say that the robot is held, and why."""

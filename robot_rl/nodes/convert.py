@@ -210,8 +210,8 @@ def arm_command(target: PoseStamped, gripper: JointState) -> ArmCommand:
     return ArmCommand(stamped.stamp, stamped.pose, gripper_from(gripper)[1])
 
 
-def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
-    """`intervention/twist` and `intervention/event`."""
+def teleop_messages(command: TeleopCommand, request: str = "") -> tuple[TwistStamped, String]:
+    """`intervention/twist` and `intervention/event`; `request` names the episode's reset request."""
     event = Intervention(
         command.stamp,
         command.active,
@@ -220,6 +220,7 @@ def teleop_messages(command: TeleopCommand) -> tuple[TwistStamped, String]:
         command.label,
         command.who,
         command.lost,
+        request,
     )
     return twist_message(command.stamp, command.twist), json_message(event)
 

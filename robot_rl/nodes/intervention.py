@@ -1,7 +1,8 @@
 """The node of the person: says at every tick who is in control, and what the person wants.
 
-Run as `python -m robot_rl.nodes.intervention`. The scripted person sees the simulator's truth, as a person in
-the room sees the scene; no other node but the evaluation reads it.
+Run as `python -m robot_rl.nodes.intervention`. A scripted person answers every tick; an operator with
+devices in her hands (`robot_rl.nodes.operator_stream`) is asked all the time. The scripted one sees the
+simulator's truth, as a person in the room sees the scene; no other node but the evaluation reads it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from drivers.teleop.settings import TeleopConfig
 from robot_rl import tasks
 from robot_rl.core.clock import NANOSECONDS, Rate, SteadyClock
 from robot_rl.core.protocols import Teleop
-from robot_rl.core.types import Mode, Pose
-from robot_rl.nodes.convert import teleop_messages
-from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.core.types import Mode, Pose, TeleopCommand
+from robot_rl.data.json_messages import POLICY, ControlChange
+from robot_rl.nodes.convert import json_message, teleop_messages
+from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage_only_when_told, run
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.params import Parameters
-from robot_rl.nodes.qos import STREAM
+from robot_rl.nodes.qos import LATCHED, STREAM
 from robot_rl.nodes.topic_robot import StateInputs
 
 
@@ -58,6 +61,8 @@ class PersonAtTicks:
         self._truth = truth
         self._twist = node.create_publisher(TwistStamped, "intervention/twist", STREAM)
         self._event = node.create_publisher(String, "intervention/event", STREAM)
+        self._control = node.create_publisher(String, "intervention/control", LATCHED)
+        self._who = POLICY
         self._request: str | None = None
         self._stamp = -1
         self._answer: tuple[TwistStamped, String] | None = None
@@ -65,15 +70,24 @@ class PersonAtTicks:
     def see(self, tick: Tick) -> None:
         """Answer a tick. One that comes again is given the same answer: a peer may have missed it."""
         if not tick.request or tick.episode.mode is Mode.EVAL:
+            self._announce(tick.stamp, POLICY)
             return
         if tick.stamp != self._stamp or tick.request != self._request or self._answer is None:
-            self._answer = teleop_messages(self._ask(tick, self._sensors.inputs.take(tick)))
+            command = self._ask(tick, self._sensors.inputs.take(tick))
+            self._announce(command.stamp, command.who or POLICY)
+            self._answer = teleop_messages(command)
             self._stamp = tick.stamp
         twist, event = self._answer
         self._twist.publish(twist)
         self._event.publish(event)
 
-    def _ask(self, tick: Tick, messages: Mapping[str, Any]) -> Any:
+    def _announce(self, stamp: int, who: str) -> None:
+        """Tell who is in control, when it is another than before."""
+        if who != self._who:
+            self._control.publish(json_message(ControlChange(stamp, who, self._who)))
+            self._who = who
+
+    def _ask(self, tick: Tick, messages: Mapping[str, Any]) -> TeleopCommand:
         state = self._sensors.state(messages)
         self._truth.poses = self._sensors.truth(messages)
         if tick.request != self._request:
@@ -106,6 +120,18 @@ def run_realtime(spinner: Spinner, sensors: StateInputs, person: PersonAtTicks, 
             person.see(tick)
 
 
+def work_for_operator(node: Node, spinner: Spinner, sensors: StateInputs, config: TeleopConfig) -> None:
+    """Say what the operator wants at her devices, for ever."""
+    from robot_rl.nodes.operator_stream import OperatorStream  # its drivers are not needed by a script
+
+    stream = OperatorStream(node, sensors, config)
+    collect_garbage_only_when_told()
+    try:
+        stream.work(spinner)
+    finally:
+        stream.close()
+
+
 def body(stop: StopFlag) -> None:
     """Make the node and run it until the process is asked to end."""
     node = Node("intervention")
@@ -115,9 +141,12 @@ def body(stop: StopFlag) -> None:
     parameters.check_all_known()
     spinner = Spinner(stop, node)
     sensors = StateInputs(node, config.objects)
-    truth = TickTruth()
-    person = PersonAtTicks(node, sensors, config.person_for(truth), truth)
     try:
+        if settings.person == "operator":
+            work_for_operator(node, spinner, sensors, config.teleop)
+            return
+        truth = TickTruth()
+        person = PersonAtTicks(node, sensors, config.person_for(truth), truth)
         if settings.clock == "lockstep":
             run_lockstep(spinner, sensors, person)
         else:

@@ -27,7 +27,7 @@ from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import EpisodeLog, episode_path, newest_first, recover
-from robot_rl.data.json_messages import Intervention
+from robot_rl.data.json_messages import ControlChange, Intervention
 from robot_rl.data.recorder import SUCCESS_PROBABILITY_TOPIC
 from robot_rl.nodes.camera_topics import image_topic, info_topic
 from robot_rl.nodes.convert import STATE_TYPES, bytes_from, cdr_stamp, json_from
@@ -40,6 +40,7 @@ from robot_rl.nodes.qos import IMAGE_LOG, LATCHED, LOG, TRANSITIONS
 JSON_STAMPED = {
     "safety/state": SafetyState,
     "intervention/event": Intervention,
+    "intervention/control": ControlChange,
     "episode/event": EpisodeEvent,
     "sync/tick": Tick,
 }

@@ -213,6 +213,11 @@ class TopicRobot:
             self._sleep(self.rate)
         return self._take()
 
+    @property
+    def request(self) -> str:
+        """Identity of the newest reset request; "" before the first."""
+        return self._request.request
+
     def close(self) -> None:
         """Nothing to release: the node belongs to the process."""
 
@@ -291,11 +296,12 @@ class TopicTruth:
 
 
 class TopicTeleop:
-    """The `Teleop` behind the topics: what the intervention node says about a tick.
+    """The scripted person behind the topics: what the intervention node says about a tick.
 
     In lockstep her answer to the very tick is waited for. On the real clock the newest one of the episode
     counts, as long as it is not older than `max_age` [s]. Without one the policy is in control, but in a
-    demonstration or while she labels, which is hers throughout, she is taken to hold still.
+    demonstration or while she labels, which is hers throughout, she is taken to hold still. An operator with
+    devices is `robot_rl.nodes.topic_operator.TopicOperator`.
     """
 
     def __init__(self, robot: TopicRobot, max_age: float = 0.3) -> None:

@@ -21,6 +21,7 @@ from robot_rl.core.types import (
 )
 from robot_rl.data import messages
 from robot_rl.data.episode_log import read_raw
+from robot_rl.data.json_messages import ControlChange
 from robot_rl.data.recorder import EpisodeRecorder
 
 serialization = pytest.importorskip("rclpy.serialization")
@@ -90,7 +91,7 @@ def test_the_recorder_and_the_graph_log_the_same_messages(tmp_path: Path) -> Non
     state = ArmState(STAMP, np.arange(7.0), np.arange(7.0), POSE, SIX, SIX, 0.05, True, POSE)
     spec = EnvSpec(Spec.of({}), ArraySpec((1,)), 10.0, "task")
     sight = Sight(stages=(0.25, 0.5), images={"side": StampedImage(STAMP, PICTURE)})
-    person = TeleopCommand(STAMP, True, SIX, -1, "failure", 2)
+    person = TeleopCommand(STAMP, True, SIX, -1, "failure", 2, "spacemouse", lost=True)
     with EpisodeRecorder(tmp_path, spec, {"side": LENS}) as recorder:
         recorder.begin(Episode(0, 0, Mode.TRAIN))
         recorder.state(state, {"cube": StampedPose(STAMP, POSE)}, sight, person)
@@ -98,6 +99,7 @@ def test_the_recorder_and_the_graph_log_the_same_messages(tmp_path: Path) -> Non
     graph = convert.state_messages(state) | {"cube/pose": convert.pose_message(StampedPose(STAMP, POSE))}
     del graph["safety/state"]
     graph["intervention/twist"], graph["intervention/event"] = convert.teleop_messages(person)
+    graph["intervention/control"] = convert.json_message(ControlChange(STAMP, "spacemouse", "policy"))
     graph["side/image_raw"] = convert.image_message("side", sight.images["side"])
     graph["side/camera_info"] = convert.camera_info_message("side", STAMP, LENS)
     graph["reward/success_probability"] = convert.probability_message(STAMP, sight.stages)
