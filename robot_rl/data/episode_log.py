@@ -16,17 +16,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from mcap.writer import CompressionType, Writer
+from mcap.writer import CompressionType
 
 from robot_rl.core.clock import SteadyClock, nanoseconds
 from robot_rl.core.errors import LogError, SpecError
 from robot_rl.core.protocols import Clock
 from robot_rl.core.spec import EnvSpec
 from robot_rl.core.types import Episode, EpisodeResult, Mode
+from robot_rl.data.bag import Bag
 from robot_rl.data.mcap_scan import McapScan, RawMessage
-from robot_rl.data.messages import definition, deserialize
+from robot_rl.data.messages import deserialize
 
 TRANSITIONS_TOPIC = "learner/transitions"
 """Topic of the transition messages of `robot_rl.data.codec`, in `std_msgs/UInt8MultiArray`."""
@@ -105,7 +106,7 @@ class EpisodeLog:
         # process killed before that leaves nothing that nobody can read. Any file system can rename.
         nameless = path.with_suffix(".new")
         self._file = nameless.open("wb")
-        self._bag = _Bag(self._file, _COMPRESSION[compression])
+        self._bag = Bag(self._file, _COMPRESSION[compression])
         try:
             self._bag.writer.add_metadata(_EPISODE, _episode_fields(spec, episode))
             self.flush()
@@ -244,39 +245,14 @@ def recover(path: Path) -> Recovered:
     size = path.stat().st_size
     temporary = path.with_suffix(".recovering")
     with temporary.open("wb") as file:
-        messages = _copy(scan, _Bag(file, CompressionType.ZSTD))
+        messages = _copy(scan, Bag(file, CompressionType.ZSTD))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
     return Recovered(messages, size - scan.good_bytes)
 
 
-class _Bag:
-    """An MCAP writer that declares topics as rosbag2 does."""
-
-    def __init__(self, file: BinaryIO, compression: CompressionType) -> None:
-        self.writer = Writer(file, compression=compression, enable_data_crcs=True)
-        self.writer.start(profile="ros2", library="robot_rl")
-        self._channels: dict[str, tuple[str, int]] = {}
-        self._schemas: dict[str, int] = {}
-
-    def add(self, topic: str, msgtype: str, data: bytes, stamp: int) -> None:
-        known = self._channels.get(topic)
-        if known is None:
-            known = self._channels[topic] = (msgtype, self._declare(topic, msgtype))
-        if known[0] != msgtype:
-            raise LogError(f"topic {topic!r} carries {known[0]}, not {msgtype}")
-        self.writer.add_message(known[1], stamp, data, stamp)
-
-    def _declare(self, topic: str, msgtype: str) -> int:
-        text, type_hash = definition(msgtype)
-        if msgtype not in self._schemas:
-            self._schemas[msgtype] = self.writer.register_schema(msgtype, "ros2msg", text.encode())
-        metadata = {"offered_qos_profiles": "", "topic_type_hash": type_hash}
-        return self.writer.register_channel(topic, "cdr", self._schemas[msgtype], metadata)
-
-
-def _copy(scan: McapScan, bag: _Bag) -> int:
+def _copy(scan: McapScan, bag: Bag) -> int:
     for name, values in scan.metadata().items():
         bag.writer.add_metadata(name, values)
     count = 0

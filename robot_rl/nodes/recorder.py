@@ -4,13 +4,15 @@ The ticks of the robot's process say which episode is running, so a recorder tha
 middle of one goes on with it in a new file. Messages of different topics overtake each other; each is put
 into the episode that its own stamp belongs to. Weights are left out, since a checkpoint has them, and so are
 features, which can be made again from the pictures. An episode that the operator takes back goes to the
-folder undone/, which no reader of a run looks into; nothing is ever deleted.
+folder undone/, which no reader of a run looks into; nothing is ever deleted. At a fault the last seconds of
+everything go to a file of their own (`robot_rl.data.black_box`).
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,8 @@ from std_msgs.msg import String, UInt8MultiArray
 from robot_rl import tasks
 from robot_rl.core.errors import CodecError, LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
+from robot_rl.data import black_box
+from robot_rl.data.black_box import BlackBox, Fault
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import EpisodeLog, episode_path, newest_first, recover
 from robot_rl.data.json_messages import ControlChange, Intervention
@@ -45,6 +49,15 @@ JSON_STAMPED = {
     "sync/tick": Tick,
 }
 """Topics whose JSON has a stamp."""
+
+BLACK_BOX_ONLY = (
+    "heartbeat",
+    "operator/command",
+    "operator/input",
+    "safety/e_stop_request",
+    "safety/permit",
+)
+"""Topics that matter after a fault, but not in an episode."""
 
 UNDONE = "undone"
 """Folder, inside that of the logs, of the episodes that the operator took back."""
@@ -87,6 +100,7 @@ class RecorderNode(Node):
         self.folder = Path(self.settings.out) / "episodes"
         self.codec = TransitionCodec(self.spec)
         self.log: EpisodeLog | None = None
+        self.black_box = BlackBox(Path(self.settings.out) / black_box.FOLDER)
         self.received = 0
         """Messages so far."""
         self._request = ""
@@ -136,6 +150,8 @@ class RecorderNode(Node):
         for topic in ("learner/metrics", "session/state"):
             self._subscribe(topic, String, LATCHED, partial(self._on_unstamped, topic))
         self._subscribe("episode/command", String, LOG, partial(self._on_unstamped, "episode/command"))
+        for topic in BLACK_BOX_ONLY:
+            self._subscribe(topic, String, LOG, lambda data: None)
 
     def _repair(self) -> None:
         """Complete the files that a killed recorder left."""
@@ -150,9 +166,17 @@ class RecorderNode(Node):
             if found.lost_bytes:
                 self.get_logger().info(f"completed {path.name}: {found.messages} messages")
 
-    def _subscribe(self, topic: str, kind: type, qos: object, callback: object) -> None:
-        self._types[topic] = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
-        self.create_subscription(kind, topic, callback, qos, raw=True)  # type: ignore[arg-type]
+    def _subscribe(self, topic: str, kind: type, qos: object, callback: Callable[[bytes], None]) -> None:
+        msgtype = self._types[topic] = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+        has_header = hasattr(kind, "header")
+        if qos is LATCHED:
+            self.black_box.keep_newest(topic)
+
+        def receive(data: bytes) -> None:
+            self.black_box.add(topic, msgtype, data, cdr_stamp(data) if has_header else None)
+            callback(data)
+
+        self.create_subscription(kind, topic, receive, qos, raw=True)  # type: ignore[arg-type]
 
     def _on_header(self, topic: str, data: bytes) -> None:
         self._keep(topic, cdr_stamp(data), data)
@@ -195,11 +219,30 @@ class RecorderNode(Node):
             return
         self._keep(topic, message.stamp, data)
         if isinstance(message, Tick):
+            self.black_box.tick(message.stamp)
             self._on_tick(message)
+        elif isinstance(message, SafetyState):
+            self._on_safety(message)
         elif isinstance(message, EpisodeEvent) and message.event == "undo":
             self._put_aside(message.index)
         elif isinstance(message, EpisodeEvent) and message.event != "begin":
             self._on_end(message)
+
+    def _on_safety(self, state: SafetyState) -> None:
+        try:
+            self.black_box.see(Fault(state.fault, state.advice, state.stamp))
+        except LogError as error:
+            self.get_logger().error(str(error))
+
+    def write_black_box(self, at_once: bool = False) -> None:
+        """Write a black box when one is due, or `at_once` when one is to come."""
+        try:
+            path = self.black_box.flush() if at_once else self.black_box.poll()
+        except LogError as error:
+            self.get_logger().error(str(error))
+            return
+        if path is not None:
+            self.get_logger().warning(f"a fault: the last seconds of everything are in {path}")
 
     def _on_tick(self, tick: Tick) -> None:
         """Write what has come; a tick of another request begins another episode."""
@@ -275,6 +318,7 @@ class RecorderNode(Node):
         """Record until the process is asked to end."""
         while True:
             spinner.spin_once()
+            self.write_black_box()
             if time.monotonic() >= self._close_at:
                 self.drain()
                 self.finish()
@@ -293,6 +337,7 @@ def body(stop: StopFlag) -> None:
         spinner.spin_out(lambda: node.received, longest=3.0)
         node.drain()
         node.finish()
+        node.write_black_box(at_once=True)
         spinner.close()
 
 
