@@ -23,6 +23,7 @@ COMMANDS = {
     "label": ("label", "see and correct the labels of a run, for a reward classifier"),
     "train-classifier": ("train_classifier", "train a reward classifier from the labels of a run"),
     "rebuild": ("rebuild", "make of a run one for another encoder, from the pictures in its logs"),
+    "data": ("data", "list, show, trim, relabel, merge, export and import data sets"),
     "bench": ("bench", "run a benchmark of the source tree"),
     "doctor": ("doctor", "say what is missing on this machine and how to get it"),
 }

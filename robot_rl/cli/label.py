@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,12 @@ import tyro
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.core.errors import ConfigError
+from robot_rl.data.contact_sheet import Caption, write_sheet
+from robot_rl.data.dataset import index_text
 from robot_rl.data.episode_log import EpisodeInfo
 from robot_rl.data.frame_labels import Correction
 from robot_rl.data.images import logged_cameras
 from robot_rl.data.views import episodes as all_episodes
-from robot_rl.perception.contact_sheet import Caption, write_sheet
 from robot_rl.perception.key_labels import (
     UNLABELLED,
     UNTOUCHED,
@@ -132,10 +133,7 @@ def _episode(run: Path, index: int) -> EpisodeInfo:
 
 
 def _indices(run: Path) -> str:
-    """All indices, runs of them shortened."""
-    indices = sorted({info.episode.index for info in all_episodes(logs_folder(run))})
-    spans = [list(g) for _, g in groupby(enumerate(indices), lambda pair: pair[1] - pair[0])]
-    return ", ".join(str(s[0][1]) if len(s) == 1 else f"{s[0][1]}-{s[-1][1]}" for s in spans)
+    return index_text(info.episode.index for info in all_episodes(logs_folder(run)))
 
 
 def _spans(labels: np.ndarray) -> list[tuple[int, int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,19 @@ def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     for name, value in rows:
         table.add_row(name, value)
     Console().print(table)
+
+
+def print_columns(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table with a header; the first column holds names, the others figures."""
+    table = Table(title=title)
+    for i, name in enumerate(header):
+        table.add_column(name, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:  # nothing has to fit a screen
+        console.width = 240
+    console.print(table)
 
 
 def print_json(data: dict[str, Any]) -> None:

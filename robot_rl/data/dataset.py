@@ -237,6 +237,13 @@ def index_text(indices: Iterable[int]) -> str:
     return ", ".join(str(g[0][1]) if len(g) == 1 else f"{g[0][1]}-{g[-1][1]}" for g in groups) or "none"
 
 
+def outcome_text(info: EpisodeInfo) -> str:
+    """How an episode ended: "success", "failure", "fault", or "unfinished"."""
+    if info.result is None:
+        return "unfinished"
+    return "success" if info.result.success else "fault" if info.result.fault else "failure"
+
+
 def _latest(attempts: Sequence[EpisodeInfo]) -> EpisodeInfo:
     """Of several attempts at an episode the last one that came to its end, else the last."""
     return max(attempts, key=lambda info: (info.result is not None, attempt_of(info.path)))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from robot_rl.data.contact_sheet import Caption, write_sheet
 from robot_rl.env.stages import StageCounter
 from robot_rl.perception.classifier import ClassifierFacts
-from robot_rl.perception.contact_sheet import Caption, write_sheet
 from robot_rl.perception.key_delay import DelayEstimate
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(9))

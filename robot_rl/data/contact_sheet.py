@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robot_rl.core.errors import MissingDependencyError
-from robot_rl.data.images import images
+from robot_rl.data.dataset import Dataset, outcome_text
+from robot_rl.data.images import images, picture_stamps
 
 COLUMNS = 6
 """Frames in a row."""
@@ -40,9 +41,7 @@ def write_sheet(path: Path, captions: Sequence[Caption], cameras: Sequence[str])
     try:
         from PIL import Image, ImageDraw  # heavy, and needed only here
     except ImportError:
-        raise MissingDependencyError(
-            "pillow", "a contact sheet", "pip install 'robot-rl[perception]'"
-        ) from None
+        raise MissingDependencyError("pillow", "a contact sheet", "pip install 'robot-rl[data]'") from None
     width = max(tile.shape[1] for _, tile in tiles) + _GAP
     height = max(tile.shape[0] for _, tile in tiles) + _GAP + _LINE
     columns = min(COLUMNS, len(tiles))
@@ -79,3 +78,19 @@ def _beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
     height = max(picture.shape[0] for picture in pictures)
     padded = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0))) for p in pictures]
     return np.concatenate(padded, axis=1)
+
+
+def episode_captions(dataset: Dataset, most: int) -> list[Caption]:
+    """The first, middle and last frame of each episode that has pictures, of at most `most` in equal steps.
+
+    Below each is the episode's index and mode, and below the last one how it ended.
+    """
+    seen = [(info, stamps) for info in dataset.episodes if (stamps := picture_stamps(info.path))]
+    captions = []
+    for i in sorted({round(place) for place in np.linspace(0, len(seen) - 1, min(most, len(seen)))}):
+        info, tracks = seen[i]
+        track = next(iter(tracks.values()))
+        name = f"{info.episode.index} {info.episode.mode.value}"
+        captions += [Caption(info.path, int(track[k]), name) for k in (0, len(track) // 2)]
+        captions.append(Caption(info.path, int(track[-1]), f"{name}: {outcome_text(info)}"))
+    return captions
