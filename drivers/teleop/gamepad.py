@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,11 +55,16 @@ BUTTON_WORDS: Words = {
 class Gamepad:
     """An `InputDevice`.
 
+    Several may be in use at once. One that is unplugged never gets hold of another one's sticks.
+
     Args:
         which: Counts the pads that are connected, from 0.
         words: What its buttons mean, by SDL's numbers.
         clock: Steady time [ns].
     """
+
+    _taken: ClassVar[set[int]] = set()
+    """SDL's instances that are open in this process."""
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class Gamepad:
         self.name = f"gamepad:{which}" if which else "gamepad"
         self.which = which
         self._clock = clock
+        self._instance = -1
         self._words = check_words(words)
         self._plug = HotPlug(self.name, self._connect, self._disconnect, clock)
         controller.init()
@@ -95,16 +102,29 @@ class Gamepad:
 
     def _connect(self) -> controller.Controller:
         pads = [i for i in range(controller.get_count()) if controller.is_controller(i)]
-        if self.which >= len(pads):
+        free = [i for i in pads if _instance(i) not in self._taken]
+        # Once it was found, it is whichever is plugged in again.
+        index = free[:1] if self._instance >= 0 else [i for i in pads[self.which :][:1] if i in free]
+        if not index:
             raise DeviceError(
-                f"{self.name} is not there: {len(pads)} gamepads are connected. Plug it in, or switch it "
-                "on; this user must be allowed to read /dev/input/event* (group input)"
+                f"{self.name} is not there: {len(pads)} gamepads are connected, {len(pads) - len(free)} are in "
+                "use. Plug it in, or switch it on; this user must be allowed to read /dev/input/event* (group "
+                "input)"
             )
         try:
-            return controller.Controller(pads[self.which])
+            pad = controller.Controller(index[0])
         except pygame.error as error:
             raise DeviceError(f"{self.name} cannot be opened: {error}") from None
+        self._instance = _instance(index[0])
+        self._taken.add(self._instance)
+        return pad
 
     def _disconnect(self, pad: controller.Controller) -> None:
+        self._taken.discard(self._instance)
         with suppress(pygame.error):
             pad.quit()
+
+
+def _instance(index: int) -> int:
+    """SDL's number of a joystick from when it is plugged in until it is unplugged."""
+    return pygame.joystick.Joystick(index).get_instance_id()

@@ -1,0 +1,1 @@
+"""Stand-ins for devices that speak the devices' own protocols, for tests and benchmarks without hardware."""
