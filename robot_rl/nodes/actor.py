@@ -114,9 +114,7 @@ class Actor:
         self.lockstep = settings.clock == "lockstep"
         self.operated = settings.person == "operator"
         self.session = self._restored_session()
-        self.desk = SessionDesk(self.session, self.operated, self._can_show())
-        if self.operated and self.run:
-            self.desk.paused_by = "a new start of the actor"  # the arm does not move by itself after that
+        self.desk = SessionDesk(self.session, self.operated, self._can_show(), restarted=self.run > 0)
         self.review: EpisodeResult | None = None
         """Of the last episode, while the operator can take it back."""
 

@@ -21,19 +21,24 @@ SHOWN = (Mode.DEMO, Mode.LABEL)
 class SessionDesk:
     """Decides when the next episode may begin and whether the present one has to end."""
 
-    def __init__(self, session: Session, operator: bool, can_show: Collection[Mode]) -> None:
+    def __init__(
+        self, session: Session, operator: bool, can_show: Collection[Mode], restarted: bool = False
+    ) -> None:
         """Open the desk.
 
         Args:
             session: Takes the requests.
             operator: A person starts each demonstration and reviews it; a scripted one does neither.
             can_show: Which of `SHOWN` can be asked for.
+            restarted: The actor was started again: with an operator the arm does not move before she says so.
         """
         self.session = session
         self.operator = operator
         self.can_show = can_show
+        self.restarted = restarted
+        """The actor was started again, and has not begun an episode since."""
         self.paused_by = ""
-        """Who or what paused the session, "" when it is not paused."""
+        """Who paused the session, "" when it is not paused."""
         self.held = ""
         """Why the robot is held, "" when it is not."""
         self.undo = -1
@@ -106,21 +111,21 @@ class SessionDesk:
         """Whether the next episode may begin now.
 
         The operator starts what she shows; and whatever comes after it, the end too, so that she can take it
-        back until then.
+        back until then; and the first episode of an actor that was started again.
 
         Args:
             mode: Of the next episode; None at the end of the session.
         """
         if mode is None and self.undo < 0:
             return True
-        asks = self.operator and (mode in SHOWN or self.undo >= 0)
+        asks = self.operator and (mode in SHOWN or self.undo >= 0 or self.restarted)
         self._waiting = asks and not self._started
         return not (self.paused_by or self._waiting)
 
     def begin(self, episode: Episode) -> None:
         """The next episode begins, and with that it is too late to take the last one back."""
         self._running, self.undo = episode, -1
-        self._waiting = self._started = self._undo_wanted = False
+        self.restarted = self._waiting = self._started = self._undo_wanted = False
         self._interrupted_by = ""
 
     def interrupts(self) -> bool:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from robot_rl.core.errors import RobotRlError
+from robot_rl.core.errors import ConfigError, RobotRlError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.env.schedule import due_version, settled_version
 from robot_rl.env.session import Session, SessionConfig
@@ -128,3 +128,54 @@ def test_summary_has_the_agreed_fields():
 def test_schedule_lags_one_block_and_settles_on_all():
     assert [due_version(n, 10) for n in (0, 9, 10, 19, 20, 29, 30)] == [1, 1, 1, 1, 2, 2, 3]
     assert [settled_version(n, 10) for n in (0, 9, 10, 20)] == [1, 1, 2, 3]
+
+
+def test_requests_do_not_change_the_course():
+    """A demonstration in mid-practice, and labels in mid-evaluation, come between; the rest stays."""
+    plain = [phase for phase, _ in play(Session(CONFIG, seed=1, demonstrations=1), lambda *_: True)]
+    session = Session(CONFIG, seed=1, demonstrations=1)
+    course = []
+    while (episode := session.next_episode()) is not None:
+        course.append(session.phase)
+        session.add(result(episode))
+        if len(course) == 3:
+            session.request(Mode.DEMO)
+        if session.phase == "evaluation" and session.evaluated == 2 and not session.record.labels:
+            session.request(Mode.LABEL)
+    assert course[3] == "demonstrations"
+    where = course.index("labels")
+    assert course[where - 1] == course[where + 1] == "evaluation"
+    del course[where], course[3]
+    assert course == plain
+    assert len(session.record.demonstrations) == 2
+    assert [e.steps for e in session.record.evaluations] == [100, 200]
+
+
+def test_only_the_last_thing_that_was_shown_can_be_taken_back():
+    session = Session(CONFIG, seed=1, demonstrations=1)
+    episode = session.next_episode()
+    assert episode is not None
+    shown = result(episode)
+    session.add(shown)
+    session.take_back(shown)
+    again = session.next_episode()
+    assert again is not None
+    assert (again.mode, again.index) == (Mode.DEMO, 1)
+    assert again.seed != episode.seed
+    session.add(result(again))
+    with pytest.raises(RobotRlError, match="episode 0 cannot be taken back"):
+        session.take_back(shown)
+
+
+def test_an_operator_may_fail_as_often_as_she_likes():
+    session = Session(CONFIG, seed=1, demonstrations=1, attempts=None)
+    for _ in range(20):
+        episode = session.next_episode()
+        assert episode is not None
+        session.add(result(episode, success=False))
+    assert session.phase == "demonstrations"
+
+
+def test_nobody_can_ask_for_an_evaluation():
+    with pytest.raises(ConfigError, match="only for a demonstration or for labels"):
+        Session(CONFIG, seed=1, demonstrations=1).request(Mode.EVAL)
