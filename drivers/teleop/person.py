@@ -62,6 +62,7 @@ class DevicePerson:
         on_e_stop: Callable[[str], None] = lambda reason: None,
         on_change: Callable[[Change], None] = lambda change: None,
         on_notice: Callable[[str], None] = lambda text: None,
+        on_press: Callable[[str, frozenset[str]], None] = lambda name, buttons: None,
         clock: Callable[[], int] = time.monotonic_ns,
         stages: int = 1,
     ) -> None:
@@ -73,6 +74,7 @@ class DevicePerson:
             on_e_stop: Called with a reason at once when an e-stop button goes down.
             on_change: Called when control changes hands.
             on_notice: Called with what a person should know, in a sentence.
+            on_press: Called with a device's name and its buttons that went down.
             clock: Steady time [ns]; that of the devices' stamps.
             stages: Stages of the task, the last of which the button "label" stands for.
         """
@@ -84,6 +86,7 @@ class DevicePerson:
         self._on_e_stop = on_e_stop
         self._on_change = on_change
         self._on_notice = on_notice
+        self._on_press = on_press
         self._clock = clock
         self._takeover = Takeover(config)
         self._mode = Mode.EVAL
@@ -189,6 +192,8 @@ class DevicePerson:
         self._held[name] = state.buttons
         if "e_stop" in pressed:
             self._on_e_stop(f"the e-stop button of {name}")
+        if pressed:
+            self._on_press(name, pressed)
         return pressed
 
     def _judge(self, pressed: frozenset[str]) -> None:

@@ -22,6 +22,7 @@ from robot_rl.core.protocols import InputDevice
 from robot_rl.core.types import ArmState
 from robot_rl.data.json_messages import ControlChange
 from robot_rl.nodes.convert import json_message, teleop_messages
+from robot_rl.nodes.device_commands import DeviceCommands
 from robot_rl.nodes.executor import Spinner
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.operator_device import ConsoleDevice, LeaderTopics
@@ -80,6 +81,7 @@ class OperatorStream:
             on_e_stop=self._e_stop,
             on_change=self._on_change,
             on_notice=self._notice,
+            on_press=DeviceCommands(node).press,
         )
         self._on_change(Change(POLICY, POLICY, ""))
 
