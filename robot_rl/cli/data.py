@@ -275,7 +275,9 @@ def find_datasets(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder]
     holders = sorted({log.parent for log in folder.rglob("*.mcap") if log.stat().st_size})
-    return [holder.parent if holder.name == "episodes" else holder for holder in holders]
+    # What lies below the logs of a run was taken out of them, such as demonstrations that were undone.
+    held = [holder for holder in holders if "episodes" not in holder.relative_to(folder).parts[:-1]]
+    return [holder.parent if holder.name == "episodes" else holder for holder in held]
 
 
 def indices_of(text: str) -> tuple[int, ...]:

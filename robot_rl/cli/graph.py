@@ -14,7 +14,7 @@ from robot_rl.cli.report import TrainingProgress
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.data.run_directory import write_json
 from robot_rl.env.session import Session
-from robot_rl.env.summary import plot_session
+from robot_rl.env.summary import demonstrations_given, plot_session
 from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.run import SESSION
 from robot_rl.nodes.supervisor import run_graph
@@ -111,7 +111,8 @@ class _Follower(threading.Thread):
 
 
 def finish(out: Path, config: ArmTaskConfig) -> dict[str, Any]:
-    """Draw the curves of a finished run and return its summary."""
+    """Complete a run whose processes have ended: draw its curves, name its data set; return its summary."""
+    amend_summary(out, {"dataset": demonstrations_given(out)})
     summary = json.loads((out / "summary.json").read_text())
     session = Session(config.session, summary["seed"], config.learner.demonstrations, attempts=None)
     for result in read_results(out / "results.jsonl"):

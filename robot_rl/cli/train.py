@@ -15,7 +15,13 @@ from robot_rl.core.types import EpisodeResult, Mode
 from robot_rl.data.recorder import EpisodeRecorder
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.env.session import Evaluation, Session
-from robot_rl.env.summary import evaluation_metrics, plot_session, practice_metrics, summarise
+from robot_rl.env.summary import (
+    demonstrations_given,
+    evaluation_metrics,
+    plot_session,
+    practice_metrics,
+    summarise,
+)
 from robot_rl.env.vision import intrinsics_of
 from robot_rl.tasks.arm import ArmTaskConfig
 
@@ -94,6 +100,7 @@ def run(
     plot_session(out / "curves.png", task, session)
     wall = time.monotonic() - began
     summary = summarise(task, session, int(metrics["updates"]), wall, wall - clocks.final_evaluation)
+    summary["dataset"] = demonstrations_given(out)
     summary |= {"versions": versions(), "cpu_s": round(time.process_time(), 2)} | lessons
     directory.write_summary(summary)
     return summary

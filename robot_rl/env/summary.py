@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from robot_rl.core.types import EpisodeResult
+from robot_rl.core.errors import DatasetError, LogError
+from robot_rl.core.types import EpisodeResult, Mode
 from robot_rl.data.curves import EvaluationPoint, PracticePoint, plot_training
+from robot_rl.data.dataset import Dataset
 from robot_rl.env.session import Evaluation, Session
 
 
@@ -50,6 +52,20 @@ def summarise(task: str, session: Session, updates: int, wall_s: float, train_s:
         "evaluations": [asdict(e) | {"mean_steps": _number(e.mean_steps)} for e in record.evaluations],
         "final_evaluation": asdict(final) | {"mean_steps": _number(final.mean_steps)} if final else None,
     }
+
+
+def demonstrations_given(run: Path) -> dict[str, Any] | None:
+    """Digest and counts of the demonstrations that a learner was given, by the finished logs of its run.
+
+    `robot-rl data show RUN --modes demo --outcome success` shows the same digest. None where nothing was
+    logged, or where the logs cannot be read.
+    """
+    try:
+        given = Dataset.open(run, modes=[Mode.DEMO], outcome="success")
+        transitions = sum(1 for _ in given.all_transitions())
+        return {"digest": given.digest, "episodes": len(given), "transitions": transitions}
+    except (DatasetError, LogError):
+        return None
 
 
 def acting(session: Session) -> str:
