@@ -165,6 +165,7 @@ class Supervisor:
                 env=self.environment,
                 start_new_session=True,
             )
+        prefer_session(popen.pid, entry.nice)
         return Process(entry, popen, log, start, crashes)
 
     def _check(self) -> bool:
@@ -256,6 +257,17 @@ def priority(entry: NodeEntry) -> list[str]:
     if entry.nice > 0 and len(cpus) > 1 and shutil.which("taskset"):
         words += ["taskset", "-c", ",".join(map(str, cpus[1:]))]
     return words
+
+
+def prefer_session(pid: int, nice: int) -> None:
+    """Give the session of a process its place on the CPU too, where Linux schedules by sessions.
+
+    With autogroups (sched(7)) the niceness of a process counts only inside its own session, and each process
+    of the graph has one of its own. A user who may not do that, or another kernel, goes without.
+    """
+    if nice:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def _how(status: int) -> str:

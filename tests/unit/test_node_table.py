@@ -219,6 +219,28 @@ def test_on_the_real_clock_the_control_loop_comes_before_the_learner():
     assert {entry.nice for entry in node_table(GraphOptions())} == {0}
 
 
+def test_on_the_real_clock_the_arm_needs_a_permit():
+    robot, safety = node_table(GraphOptions(clock="realtime"))[:2]
+    assert robot.parameters["require_permit"] is True
+    assert (safety.name, safety.respawn, safety.nice) == ("safety", True, robot.nice)
+    assert safety.parameters["required"] == "console intervention"
+    assert node_table(GraphOptions(clock="realtime", person="none"))[1].parameters["required"] == "console"
+    assert node_table(GraphOptions())[0].parameters["require_permit"] is False
+    assert "safety" not in names()
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux without autogroups")
+def test_a_process_is_as_nice_as_its_session(graph, tmp_path):
+    supervisor = graph({"a": FOREVER, "b": FOREVER}, a={"nice": 7})
+    supervisor.start()
+    niceness = {}
+    for name, process in supervisor.processes.items():
+        wait_for(tmp_path / f"{name}.pid", supervisor)
+        text = Path(f"/proc/{process.popen.pid}/autogroup").read_text()
+        niceness[name] = int(text.split()[-1])
+    assert niceness == {"a": 7, "b": 0}
+
+
 @pytest.mark.parametrize(("limit", "user", "allowed"), [(0, 0, True), (0, 1000, False), (30, 1000, True)])
 def test_only_who_may_raises_a_priority(monkeypatch, limit, user, allowed):
     monkeypatch.setattr("os.geteuid", lambda: user)
