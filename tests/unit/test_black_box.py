@@ -135,7 +135,7 @@ def test_a_full_folder_is_said_and_nothing_is_deleted(tmp_path: Path) -> None:
         black_box.see(NONE)
     before = sorted(p.name for p in tmp_path.iterdir())
     black_box.see(FORCE)
-    with pytest.raises(LogError, match="there are 2 in .* already. Move some away"):
+    with pytest.raises(LogError, match=r"there are 2 in .* already. Move some away"):
         black_box.flush()
     assert sorted(p.name for p in tmp_path.iterdir()) == before
     assert black_box.poll() is None

@@ -328,3 +328,50 @@ def test_a_held_pose_outside_the_box_comes_back_in() -> None:
 def test_bad_limits_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SafetyLimits(**values)  # type: ignore[arg-type]
+
+
+def test_an_inhibited_arm_holds_and_takes_no_command() -> None:
+    safety = supervisor()
+    assert safety.accept(command((0.53, 0.0, 0.2)), 0)
+    here = Arm(position=np.array([0.51, 0.0, 0.2]))
+    safety.monitor(here, 2 * MS, 2 * MS)
+    safety.inhibit("nobody watches")
+    assert safety.holding and safety.fault == "" and safety.denials == 1
+    np.testing.assert_array_equal(safety.target.position, here.position)
+    safety.inhibit("nobody watches, still")
+    assert safety.denials == 1
+    assert not safety.accept(command((0.53, 0.0, 0.2), stamp=2 * MS), 4 * MS)
+    assert safety.reasons == ("nobody watches, still",)
+    np.testing.assert_array_equal(safety.target.position, here.position)
+
+
+def test_an_arm_goes_on_by_itself_when_it_may() -> None:
+    safety = supervisor()
+    safety.inhibit("nobody watches")
+    assert safety.denials == 0  # nothing was stopped
+    safety.inhibit("")
+    assert safety.reasons == ()
+    assert safety.accept(command((0.51, 0.0, 0.2)), 2 * MS)
+    assert not safety.holding
+
+
+def test_stops_and_faults_come_before_an_inhibition() -> None:
+    safety = supervisor()
+    safety.inhibit("nobody watches")
+    safety.e_stop("emergency stop (page)")
+    assert safety.fault == "emergency stop (page)"
+    assert safety.reasons == ("fault",)
+    with pytest.raises(RobotFaultError, match="nobody watches"):
+        safety.clear_fault(Arm(), 2 * MS, 2 * MS)
+    assert safety.fault
+    safety.inhibit("")
+    safety.clear_fault(Arm(), 2 * MS, 2 * MS)
+    assert safety.fault == "" and safety.holding
+
+
+def test_a_reset_does_not_end_an_inhibition() -> None:
+    safety = supervisor()
+    safety.inhibit("nobody watches")
+    safety.reset(Arm(), 2 * MS, 2 * MS)
+    assert safety.reasons == ("nobody watches",)
+    assert not safety.accept(command((0.51, 0.0, 0.2), stamp=2 * MS), 2 * MS)
