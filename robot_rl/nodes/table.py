@@ -140,7 +140,8 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
         page = {"host": options.console_host, "port": options.console_port}
         parameters = stored | {"clock": options.clock, "person": options.person} | page
         module = "robot_rl.nodes.console_process"
-        entries.append(NodeEntry("console", module, parameters, respawn=True, nice=patient))
+        # Neither patient, for the arm holds while its heartbeat is late, nor before the control loop.
+        entries.append(NodeEntry("console", module, parameters, respawn=True))
     parameters = timed | stored | session
     entries.append(
         NodeEntry("actor", "robot_rl.nodes.actor", parameters, respawn=True, leads=True, nice=urgent)
