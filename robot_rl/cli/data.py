@@ -21,6 +21,7 @@ from robot_rl.cli.data_tables import (
 from robot_rl.cli.report import print_columns, print_json
 from robot_rl.core.errors import ConfigError, DatasetError, nearest
 from robot_rl.core.types import Mode
+from robot_rl.data.black_box import FOLDER as BLACK_BOXES
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.edit import merge, relabel, trim
 from robot_rl.data.frame_labels import Correction
@@ -276,7 +277,9 @@ def find_datasets(folder: Path) -> list[Path]:
         return [folder]
     holders = sorted({log.parent for log in folder.rglob("*.mcap") if log.stat().st_size})
     # What lies below the logs of a run was taken out of them, such as demonstrations that were undone.
-    held = [holder for holder in holders if "episodes" not in holder.relative_to(folder).parts[:-1]]
+    held = [
+        h for h in holders if h.name != BLACK_BOXES and "episodes" not in h.relative_to(folder).parts[:-1]
+    ]
     return [holder.parent if holder.name == "episodes" else holder for holder in held]
 
 

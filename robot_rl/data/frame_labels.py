@@ -59,7 +59,7 @@ def ticks(info: EpisodeInfo, cameras: Sequence[str]) -> Iterator[Tick]:
     seen: dict[str, list[StampedImage]] = {camera: [] for camera in cameras}
     for camera, picture in images(info.path, cameras):
         seen[camera].append(picture)
-    if not all(seen.values()):
+    if not seen or not all(seen.values()):
         return
     stamps = {camera: np.array([p.stamp for p in pictures]) for camera, pictures in seen.items()}
     for stamp in stamps[cameras[0]].tolist():
