@@ -59,6 +59,7 @@ class DevicePerson:
         self,
         devices: Mapping[str, InputDevice],
         config: TeleopConfig,
+        *,
         on_e_stop: Callable[[str], None] = lambda reason: None,
         on_change: Callable[[Change], None] = lambda change: None,
         on_notice: Callable[[str], None] = lambda text: None,
@@ -109,7 +110,7 @@ class DevicePerson:
         if episode.mode is not self._mode:
             self._mode = episode.mode
             self._takeover.clear()
-            self._announce("episode")
+            self.poll(state)
         self._closed = state.gripper_closed
         self._edges, self._outcome = [], ""
 
