@@ -330,6 +330,7 @@ class Actor:
             self._give_up(episode, f"ended by the operator's {command}", cut)
             return None
         self.desk.end(cut)
+        self.robot.before_wait()  # the last transition too, while the log of its episode is open
         if self.runner.held:
             self._log_held()
         self._end_event(episode, "end", result)

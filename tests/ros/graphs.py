@@ -76,6 +76,10 @@ class Graph:
             assert time.monotonic() < deadline, f"nothing came; the logs say\n{self.all_logs()}"
             time.sleep(0.02)
 
+    def check(self) -> bool:
+        """Start crashed processes again, raise when one has failed for good; True when the actor is done."""
+        return self.supervisor.poll()
+
     def pid(self, name: str) -> int:
         return self.supervisor.processes[name].popen.pid
 

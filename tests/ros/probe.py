@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import rclpy
 from rclpy.experimental.events_executor import EventsExecutor
@@ -14,13 +15,23 @@ from std_srvs.srv import Trigger
 from robot_rl.nodes import convert
 from robot_rl.nodes.messages import SafetyState, Tick
 from robot_rl.nodes.qos import STREAM
-from tests.ros.graphs import PATIENCE, Graph
+from tests.ros.graphs import PATIENCE
+
+
+class Watched(Protocol):
+    """What a probe looks after while it waits."""
+
+    def check(self) -> object:
+        """Raise when it has failed."""
+        ...
+
+    def all_logs(self) -> str: ...
 
 
 class Probe:
     """A node of the test, which keeps the newest message of each topic that it listens to."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Watched) -> None:
         rclpy.init()
         self.graph = graph
         self.node = Node("probe")
@@ -40,7 +51,7 @@ class Probe:
         deadline = time.monotonic() + PATIENCE
         while not ready():
             assert time.monotonic() < deadline, f"nothing came; the logs say\n{self.graph.all_logs()}"
-            self.graph.supervisor.poll()
+            self.graph.check()
             self.executor.spin_once(timeout_sec=0.05)
 
     def call(self, service: str) -> Trigger.Response:
@@ -62,7 +73,7 @@ class Probe:
 
 
 @contextmanager
-def probing(graph: Graph) -> Iterator[Probe]:
+def probing(graph: Watched) -> Iterator[Probe]:
     probe = Probe(graph)
     try:
         yield probe
