@@ -57,14 +57,13 @@ class EpisodeRows:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form."""
-        result = self.result
-        values = {f.name: getattr(result, f.name) for f in fields(EpisodeResult) if f.name != "episode"}
+        names = [field.name for field in fields(EpisodeResult) if field.name != "episode"]
         return {
             "index": self.episode.index,
             "seed": self.episode.seed,
             "mode": self.episode.mode.value,
             "rows": self.rows,
-            "result": values if result is not None else None,
+            "result": {name: getattr(self.result, name) for name in names} if self.result else None,
             "labels": [list(label) for label in self.labels],
             "corrections": [[c.first, c.last, c.stage] for c in self.corrections],
         }

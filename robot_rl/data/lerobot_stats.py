@@ -22,15 +22,16 @@ _WHITE = 255
 def number_stats(column: np.ndarray) -> Stats:
     """Of (n,) or (n, d) numbers: (1,) or (d,) float64 each, and the count."""
     values = column.reshape(len(column), -1).astype(np.float64)
-    quantiles = np.quantile(values, list(QUANTILES.values()), axis=0)
-    return {
-        "min": values.min(axis=0),
-        "max": values.max(axis=0),
-        "mean": values.mean(axis=0),
-        "std": values.std(axis=0),
-        "count": np.array([len(values)]),
-        **dict(zip(QUANTILES, quantiles, strict=True)),
-    }
+    with np.errstate(invalid="ignore", over="ignore"):  # Of what is not finite they are not finite either.
+        quantiles = np.quantile(values, list(QUANTILES.values()), axis=0)
+        return {
+            "min": values.min(axis=0),
+            "max": values.max(axis=0),
+            "mean": values.mean(axis=0),
+            "std": values.std(axis=0),
+            "count": np.array([len(values)]),
+            **dict(zip(QUANTILES, quantiles, strict=True)),
+        }
 
 
 class PictureStats:

@@ -35,6 +35,7 @@ def record_run(
     first: Mapping[str, np.ndarray] | None = None,
     reward: float | None = None,
     cameras: Mapping[str, tuple[int, int]] | None = None,
+    camera_rate: float = 1.0,
 ) -> Dataset:
     """Record `EPISODES`, in which each next observation is the one of the next step.
 
@@ -43,7 +44,8 @@ def record_run(
         spec: Of the observations.
         first: Arrays of the very first observation, in place of random ones.
         reward: Of the very first step.
-        cameras: Height and width of the pictures of each camera; one picture a tick.
+        cameras: Height and width of the pictures of each camera.
+        camera_rate: Pictures a tick.
     """
     rng = np.random.default_rng(1)
     period = nanoseconds(1.0 / spec.control_rate)
@@ -53,14 +55,21 @@ def record_run(
             episode = Episode(index, 100 + index, mode)
             recorder.begin(episode)
             start = 1_000_000_000 * (index + 1)
+            ticks = [start + step * period for step in range(steps + 1)]
+            count = int(steps * camera_rate) + 1
+            exposures = [start + round(i * period / camera_rate) for i in range(count)]
             observation = random_arrays(spec.observation, rng) | dict(first or {})
+            images: dict[str, StampedImage] = {}
             first = None
-            _see(recorder, start, cameras or {}, rng, label=-1)
-            for step in range(steps):
+            for stamp in sorted({*ticks, *exposures}):
+                if stamp in exposures:
+                    sizes = (cameras or {}).items()
+                    images = {name: StampedImage(stamp, scene(rng, *size)) for name, size in sizes}
+                last = stamp == ticks[-1]
+                _see(recorder, stamp, images, int(last and success))
+                if stamp not in ticks[1:]:
+                    continue
                 following = random_arrays(spec.observation, rng)
-                last = step == steps - 1
-                stamp = start + (step + 1) * period
-                _see(recorder, stamp, cameras or {}, rng, label=int(last and success))
                 changes: dict[str, Any] = {"reward": reward} if reward is not None else {}
                 reward = None
                 recorder.transition(
@@ -68,7 +77,7 @@ def record_run(
                         spec,
                         sequence,
                         episode=index,
-                        step=step,
+                        step=ticks.index(stamp) - 1,
                         observation=observation,
                         next_observation=following,
                         terminated=last and success,
@@ -94,16 +103,14 @@ def scene(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return image
 
 
-def _see(
-    recorder: EpisodeRecorder,
-    stamp: int,
-    cameras: Mapping[str, tuple[int, int]],
-    rng: np.random.Generator,
-    label: int,
-) -> None:
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of two pictures [dB]."""
+    return float(10 * np.log10(255.0**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9)))
+
+
+def _see(recorder: EpisodeRecorder, stamp: int, images: Mapping[str, StampedImage], label: int) -> None:
     pose = Pose(np.array([0.4, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]))
     zeros = np.zeros(6)
     state = ArmState(stamp, np.arange(7.0), np.zeros(7), pose, zeros, zeros, 0.08, False, pose)
-    images = {name: StampedImage(stamp, scene(rng, *size)) for name, size in cameras.items()}
     person = TeleopCommand(stamp, True, zeros, label=label, who="script")
     recorder.state(state, {}, Sight(images=images) if images else None, person)
