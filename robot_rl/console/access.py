@@ -1,9 +1,9 @@
 """Who may open the console's pages.
 
-On this machine's own address everybody who can reach it may. On any other a random token is asked for, once in
-the address that is printed, then in a cookie. Whatever the address: a page of another site must not be able to
-open our WebSocket in the operator's browser, neither directly (the Origin header names its site) nor by giving
-its own name our address ("DNS rebinding": the Host header names its site then).
+On this machine's own address everybody who can reach it may. On any other a random token is asked for, once
+in the address that is printed, then in a cookie. Whatever the address: a page of another site must not be
+able to open our WebSocket in the operator's browser, neither directly (the Origin header names its site) nor
+by giving its own name our address ("DNS rebinding": the Host header names its site then).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ OnAnswer = Callable[[bool, str], None]
 
 
 class Graph(Protocol):
-    """The robot's graph, as far as an operator may act on it. Called by the server's thread; no call waits."""
+    """The robot's graph, as far as an operator may act on it. The server's thread calls; no call waits."""
 
     def command(self, who: str, name: str) -> None:
         """Tell the session what to do: one of the commands in `Setup.commands`."""

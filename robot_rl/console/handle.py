@@ -1,4 +1,4 @@
-"""The handle in the 3-D view as an input device: the arm's target goes after the pose that it is dragged to."""
+"""The handle in the 3-D view as an input device: the arm's target goes where it is dragged to."""
 
 from __future__ import annotations
 

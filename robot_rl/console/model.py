@@ -59,8 +59,8 @@ class Setup:
 
 
 SECTIONS = ("safety", "permit", "session", "episode", "control", "probability", "processes", "metrics")
-"""What `Model.put` takes, beside the arm and its pictures. All but the last three are the fields of the graph's
-messages of that name."""
+"""What `Model.put` takes, beside the arm and its pictures. All but the last three are the fields of the
+graph's messages of that name."""
 
 
 class Model:
@@ -81,7 +81,11 @@ class Model:
         """Keep the newest of a section: a dataclass, or what JSON knows."""
         if section not in SECTIONS:
             raise KeyError(section)
-        plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        plain = (
+            dataclasses.asdict(value)
+            if dataclasses.is_dataclass(value) and not isinstance(value, type)
+            else value
+        )
         with self._lock:
             self._sections[section] = plain
             self._heard[section] = time.monotonic()

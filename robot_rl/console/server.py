@@ -133,7 +133,7 @@ class Server:
         access: Access,
         host: str,
         port: int,
-        log: Callable[[str], None],
+        log: Callable[[str], object],
         scene_port: int | None = None,
         handle: Handle | None = None,
     ) -> None:

@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 from robot_rl.console.graph import OnAnswer
 from robot_rl.core.types import DeviceState
 from robot_rl.nodes.convert import json_message
-from robot_rl.nodes.messages import EMERGENCY_STOP, OperatorCommand, OperatorInput
+from robot_rl.nodes.messages import OperatorCommand, OperatorInput
 from robot_rl.nodes.qos import STREAM
 
 
@@ -33,7 +33,7 @@ class RosGraph:
         self._command.publish(json_message(OperatorCommand(who, name)))
 
     def e_stop(self, reason: str) -> bool:
-        self._e_stop.publish(String(data=f"{EMERGENCY_STOP} ({reason})"))
+        self._e_stop.publish(String(data=reason))
         return self._e_stop.get_subscription_count() > 0
 
     def clear_fault(self, on_answer: OnAnswer) -> None:
@@ -50,6 +50,7 @@ class RosGraph:
 
     def send(self, who: str, hands: DeviceState) -> None:
         self._sequence += 1
+        x, y, z, rx, ry, rz = hands.axes.tolist()
         buttons = " ".join(sorted(hands.buttons))
-        message = OperatorInput(who, self._sequence, *hands.axes.tolist(), buttons, hands.frame)
+        message = OperatorInput(who, self._sequence, x, y, z, rx, ry, rz, buttons, hands.frame)
         self._input.publish(json_message(message))

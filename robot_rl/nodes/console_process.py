@@ -16,7 +16,7 @@ from rclpy.node import Node
 
 from robot_rl import tasks
 from robot_rl.core.errors import MissingDependencyError
-from robot_rl.nodes.executor import Spinner, StopFlag, run
+from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage, run
 from robot_rl.nodes.messages import COMMANDS
 from robot_rl.nodes.params import Parameters
 
@@ -25,6 +25,10 @@ LOOK_RATE = 15.0
 
 TOKEN_FILE = "console.token"
 """File of the run directory that holds the token, where one is asked for."""
+
+
+SWITCH_INTERVAL = 0.0005
+"""Longest that one thread of Python keeps the others waiting [s]."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,11 @@ def body(stop: StopFlag) -> None:
     looker = Node("console_view", start_parameter_services=False)
     view = ConsoleView(looker, config, model, scene.update, lambda e: None, lambda m: None)
     spinner = Spinner(stop, node)
+    # The server's threads shall not keep the loop, and with it the heartbeat, from its turn.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         server.start()
+        collect_garbage()
         sys.stdout.write(f"console: {server.url}\n")
         sys.stdout.flush()
         due = time.monotonic()

@@ -5,7 +5,7 @@ import { Hands } from "./hands.js";
 import { help } from "./keys.js";
 import { Link } from "./link.js";
 import { askAboutClearing, Panels, write } from "./panels.js";
-import { showScene } from "./scene.js";
+import { Scene } from "./scene.js";
 
 const $ = (id) => document.getElementById(id);
 const UNHEARD = 600; // A stop that the robot has not confirmed by then is said to be unheard [ms].
@@ -45,12 +45,14 @@ const act = {
 
 const hands = new Hands(act);
 
+const scene = new Scene((target) => hands.listen(target));
+
 const link = new Link({
   setup(message) {
     setup = message;
     panels = new Panels(setup);
     cameras = new Cameras(setup.cameras);
-    showScene(setup.scene, (target) => hands.listen(target));
+    scene.show(setup.scene);
     showHelp();
     watch();
   },
@@ -105,6 +107,8 @@ function showHelp() {
     row.insertCell().textContent = text;
   }
   $("help").replaceChildren(table);
+  // Where the cameras would be there is room for it.
+  if (setup.cameras.length === 0) document.querySelector(".sight").append($("help"));
 }
 
 $("e_stop").addEventListener("pointerdown", () => act.stop());

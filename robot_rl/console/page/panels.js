@@ -189,11 +189,11 @@ function says({ session, episode }, step) {
   const kind = (MODES[episode?.mode] ?? "episode").toLowerCase();
   switch (session.activity) {
     case "waiting":
-      return [session.reason || "Waits for you: press Start to begin the next episode.", true];
+      return [sentence(session.reason || "press Start to begin the next episode"), true];
     case "paused":
-      return [session.reason || "Paused. Press Start to go on.", true];
+      return [sentence(session.reason || "paused: press Start to go on"), true];
     case "held":
-      return [session.reason || "Held by a fault.", true];
+      return [sentence(session.reason || "held by a fault"), true];
   }
   if (session.phase === "done") return ["All done.", false];
   if (step !== null) return [`Step ${step}`, false];
@@ -223,6 +223,11 @@ function place(id, value, target, low, high) {
   const margin = Math.min(value - low, high - value) / (high - low);
   row.classList.toggle("near", margin < 0.04);
   write(row.querySelector("output"), value === null ? "?" : `${value.toFixed(3)} m`);
+}
+
+function sentence(text) {
+  const end = /[.!?]$/.test(text) ? "" : ".";
+  return text.charAt(0).toUpperCase() + text.slice(1) + end;
 }
 
 function thousands(number) {
