@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 OnDrag = Callable[[str, Pose | None], bool]
-"""Told of the wanted pose of the handle, base frame, and of None when it is let go, by the page with this key.
+"""Told of the wanted pose of the handle, base frame, and of None when it is let go, by the page with a key.
 Answers whether that page may move the handle."""
 
 

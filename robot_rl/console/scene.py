@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import rich
 
 from robot_rl.console.scene_objects import add_cameras, add_objects, add_robot, add_surroundings, place
 from robot_rl.core.errors import MissingDependencyError
+from robot_rl.core.frames import wxyz_from_xyzw
 from robot_rl.core.types import ArmState, Pose
 from sim.arm.joints import joints
 from sim.arm.model import ARM_JOINTS, FINGER_JOINTS, TCP_LINK
@@ -79,7 +81,12 @@ class Scene3D:
         return self._server.get_port()
 
     def update(self, state: ArmState, objects: Mapping[str, Pose] = NO_OBJECTS) -> None:
-        """Show a state of the arm; an object that is not named stays where it was."""
+        """Show a state of the arm; an object that is not named stays where it was.
+
+        A state that is not finite is not shown: it has no place in the picture.
+        """
+        if not np.isfinite(state.q).all():
+            return
         with self._lock:
             known = self._newest[1] if self._newest is not None else NO_OBJECTS
             self._newest = state, {**known, **objects}
@@ -140,7 +147,11 @@ class Scene3D:
 
     def _move(self, name: str, position: float) -> None:
         joint = self._joints[name]
-        place(self._links[joint.child], joint.place(position))
+        pose, link = joint.place(position), self._links[joint.child]
+        if joint.kind == "revolute":
+            link.wxyz = wxyz_from_xyzw(pose.quaternion)
+        else:
+            link.position = pose.position
 
 
 def _serve() -> viser.ViserServer:

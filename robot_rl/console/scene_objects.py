@@ -23,7 +23,7 @@ from sim.arm.peg import board_boxes, peg_box
 from sim.arm.settings import SceneConfig
 
 if TYPE_CHECKING:
-    from viser import FrameHandle, SceneApi
+    from viser import FrameHandle, SceneApi, SceneNodeHandle
 
 _FLOOR = -0.75
 _PEDESTAL_RADIUS = 0.11
@@ -51,7 +51,7 @@ def add_robot(scene: SceneApi) -> dict[str, FrameHandle]:
     for link, parts in robot_parts().items():
         for i, part in enumerate(parts):
             vertices, faces = split_creases(part.vertices, part.faces)
-            scene.add_mesh_simple(f"{paths[link]}/part{i}", vertices, faces, color=part.colour)
+            scene.add_mesh_simple(f"{paths[link]}/part{i}", vertices, faces, color=np.array(part.colour))
     return frames
 
 
@@ -91,7 +91,7 @@ def add_objects(
     look = Look()
     if config.kind == "cube":
         frame = scene.add_frame("/cube", show_axes=False, visible=False)
-        scene.add_box("/cube/box", look.cube, (config.cube_side,) * 3)
+        scene.add_box("/cube/box", look.cube, (config.cube_side, config.cube_side, config.cube_side))
         return {"cube": frame}
     if config.kind == "goal":
         frame = scene.add_frame("/goal", axes_length=0.06, axes_radius=0.002, visible=False)
@@ -130,10 +130,10 @@ def add_cameras(scene: SceneApi, names: tuple[str, ...], frames: dict[str, Frame
             )
 
 
-def place(frame: FrameHandle, pose: Pose) -> None:
-    """Move a frame; nothing is sent when it is there already."""
-    frame.position = pose.position
-    frame.wxyz = wxyz_from_xyzw(pose.quaternion)
+def place(node: SceneNodeHandle, pose: Pose) -> None:
+    """Move something; nothing is sent when it is there already."""
+    node.position = pose.position
+    node.wxyz = wxyz_from_xyzw(pose.quaternion)
 
 
 def box_edges(low: tuple[float, ...], high: tuple[float, ...]) -> np.ndarray:
