@@ -53,6 +53,18 @@ def test_a_run_directory_is_complete(trained):
     assert logs.episodes == {"demo": summary["demonstration_attempts"], "train": summary["episodes"]}
 
 
+def test_the_summary_names_the_demonstrations_that_were_learned_from(trained, capsys):
+    summary = json.loads((trained / "summary.json").read_text())
+    capsys.readouterr()
+    assert run("data", "show", str(trained), "--modes", "demo", "--outcome", "success", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert summary["dataset"] == {
+        "digest": shown["digest"],
+        "episodes": summary["demonstrations"],
+        "transitions": shown["transitions"],
+    }
+
+
 def test_the_same_seed_gives_the_same_policy(trained, tmp_path):
     again = tmp_path / "again"
     words = ("train", "franka_reach", "--seed", "3", "--out", str(again), "--no-log-episodes", *TINY)

@@ -65,6 +65,7 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
     summary = json.loads(printed)
     assert summary["env_steps"] >= REACH["session.max_steps"]
     assert summary["actor_runs"] == 2
+    assert summary["dataset"]["episodes"] == summary["demonstrations"] > 0
     assert {"task", "seed", "updates", "wall_s", "train_s", "success_rate", "episodes"} <= set(summary)
     assert {"interventions", "versions"} <= set(summary)
 

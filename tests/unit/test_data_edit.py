@@ -149,8 +149,10 @@ def test_an_outcome_is_put_right(tmp_path: Path, outcome: str, reward: float) ->
 
 def test_an_episode_for_labels_has_an_outcome_too(tmp_path: Path) -> None:
     record_run(tmp_path / "a", [Plan(Mode.LABEL)])
+    before = Dataset.open(tmp_path / "a").episodes[0].result
+    assert before is not None
     made = relabel(Dataset.open(tmp_path / "a"), tmp_path / "b", {0: "failure"})
-    assert made.episodes[0].result == replace(Dataset.open(tmp_path / "a").episodes[0].result, success=False)
+    assert made.episodes[0].result == replace(before, success=False)
 
 
 def test_what_was_never_recorded_cannot_become_a_success(tmp_path: Path) -> None:
