@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import tyro
+from typing import Any
 
 from robot_rl.cli.arguments import parse
+from robot_rl.cli.data_options import (
+    ExportOptions,
+    ImportOptions,
+    ListOptions,
+    MergeOptions,
+    RelabelOptions,
+    ShowOptions,
+    TrimOptions,
+)
 from robot_rl.cli.data_tables import (
     dataset_facts,
     dataset_line,
@@ -20,125 +26,13 @@ from robot_rl.cli.data_tables import (
 )
 from robot_rl.cli.report import print_columns, print_json
 from robot_rl.core.errors import ConfigError, DatasetError, nearest
-from robot_rl.core.types import Mode
 from robot_rl.data.black_box import FOLDER as BLACK_BOXES
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.edit import merge, relabel, trim
 from robot_rl.data.frame_labels import Correction
 from robot_rl.data.statistics import DatasetStatistics, measure
 from robot_rl.data.views import Outcome
-
-ModeName = Literal["demo", "train", "eval", "label"]
-
-
-@dataclass(frozen=True)
-class ListOptions:
-    """Options of `robot-rl data list`."""
-
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path("runs"),)
-    """Run directories, folders of logs, or folders that hold such."""
-    json: bool = False
-    """Print one JSON object instead of a table."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which episodes a command is about."""
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run directories, folders of logs, or logs."""
-    modes: tuple[ModeName, ...] = ()
-    """Only episodes of these modes; all by default."""
-    outcome: Outcome | None = None
-    """Only episodes that ended like this."""
-    json: bool = False
-    """Print one JSON object instead of a table."""
-
-    def open(self) -> Dataset:
-        """The data set; `DatasetError` when nothing is left of it."""
-        modes = [Mode(name) for name in self.modes] or list(Mode)
-        dataset = Dataset.open(*self.runs, modes=modes, outcome=self.outcome)
-        if not dataset.episodes:
-            raise DatasetError("no episode is of these modes and ended like this: see robot-rl data show RUN")
-        return dataset
-
-
-@dataclass(frozen=True)
-class ShowOptions(Selection):
-    """Options of `robot-rl data show`."""
-
-    episodes: bool = False
-    """List every episode."""
-    sheet: Path | None = None
-    """Contact sheet to write, a PNG: first, middle and last picture of each episode."""
-    sheet_episodes: int = 60
-    """Most episodes on the sheet; of more, some in equal steps."""
-
-
-@dataclass(frozen=True)
-class TrimOptions(Selection):
-    """Options of `robot-rl data trim`."""
-
-    out: Path = Path()
-    """The new data set."""
-    first: str = "0"
-    """What to leave out at the begin: steps as 5, or seconds as 0.5s."""
-    last: str = "0"
-    """What to leave out at the end, likewise; an episode whose end is cut off counts as a failure."""
-    episodes: str = ""
-    """Episodes to trim, as 1,4-6; all by default. The others are copied."""
-    drop: str = ""
-    """Episodes to leave out, as 3,8-10."""
-
-
-@dataclass(frozen=True)
-class RelabelOptions(Selection):
-    """Options of `robot-rl data relabel`."""
-
-    out: Path = Path()
-    """The new data set."""
-    success: str = ""
-    """Episodes that succeeded, as 1,4-6."""
-    failure: str = ""
-    """Episodes that failed, likewise."""
-    episode: int = -1
-    """Episode whose frames to label."""
-    frames: str = ""
-    """First and last frame, both included, as A:B; or one frame, as A."""
-    stage: int = -2
-    """Stage that is reached in these frames, 0 for none; -1 leaves them out of the training."""
-
-
-@dataclass(frozen=True)
-class MergeOptions(Selection):
-    """Options of `robot-rl data merge`."""
-
-    out: Path = Path()
-    """The new data set."""
-
-
-@dataclass(frozen=True)
-class ExportOptions(Selection):
-    """Options of `robot-rl data export`."""
-
-    out: Path = Path()
-    """Folder to write for LeRobot, file for Parquet and NPZ."""
-    format: Literal["lerobot", "parquet", "npz"] = "lerobot"
-    """LeRobot's data set format v3, or one file with the transitions alone."""
-    images: Literal["video", "png", "none"] = "video"
-    """For LeRobot, the pictures: as videos, which lose a little, as PNG, which lose nothing, or none."""
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """Options of `robot-rl data import`."""
-
-    source: Annotated[Path, tyro.conf.Positional]
-    """A LeRobot data set (a folder), or a file that export wrote (.parquet, .npz)."""
-    out: Path = Path()
-    """The new data set."""
-    json: bool = False
-    """Print one JSON object instead of a table."""
+from robot_rl.tasks import load
 
 
 def main(argv: list[str]) -> int:
@@ -241,7 +135,8 @@ def import_(options: ImportOptions) -> None:
     if options.source.is_dir():
         from robot_rl.data.lerobot_import import import_lerobot
 
-        dataset = import_lerobot(options.source, out)
+        spec = load(options.task).spec if options.task else None
+        dataset = import_lerobot(options.source, out, spec, mapping_of(options.map), options.successful)
     else:
         from robot_rl.data.plain import import_plain
 
@@ -294,6 +189,17 @@ def indices_of(text: str) -> tuple[int, ...]:
     return tuple(indices)
 
 
+def mapping_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Array to feature, of texts such as "action=action[0:4]"."""
+    split = [pair.partition("=") for pair in pairs]
+    for name, _, feature in split:
+        if not (name and feature):
+            raise ConfigError(
+                f"--map {name!r}: expected ARRAY=FEATURE, as tcp.position=observation.state[0:3]"
+            )
+    return {name: feature for name, _, feature in split}
+
+
 def steps_of(text: str, rate: float) -> int:
     """Steps of a text such as "5", or "0.5s" at `rate` steps a second."""
     seconds = text.endswith("s")
@@ -313,8 +219,8 @@ def _range(text: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-def _out(out: Path) -> Path:
-    if out == Path():
+def _out(out: Path | None) -> Path:
+    if out is None:
         raise ConfigError("where to? Give --out PATH; the source is never changed")
     return out
 

@@ -173,3 +173,18 @@ def test_a_data_set_goes_to_another_format_and_back(
     digest = said(capsys)["digest"]
     assert data("import", file, "--out", tmp_path / "b", "--json") == 0
     assert said(capsys)["digest"] == digest
+
+
+def test_a_data_set_goes_to_lerobot_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(tmp_path / "a", [Plan(), Plan(Mode.TRAIN)])
+    words = ("--images", "png", "--json", "--out")
+    assert data("export", tmp_path / "a", *words, tmp_path / "lerobot") == 0
+    digest = said(capsys)["digest"]
+    assert json.loads((tmp_path / "lerobot" / "meta" / "info.json").read_text())["total_episodes"] == 2
+    assert data("import", tmp_path / "lerobot", "--out", tmp_path / "b", "--json") == 0
+    assert said(capsys)["digest"] == digest
+    wrong = ("--task", "franka_reach", "--out", tmp_path / "c")
+    assert data("import", tmp_path / "lerobot", *wrong) == 1
+    assert "does not fit the wanted task" in capsys.readouterr().err
+    assert data("import", tmp_path / "lerobot", "--map", "action", "--out", tmp_path / "c") == 1
+    assert "ARRAY=FEATURE" in capsys.readouterr().err
