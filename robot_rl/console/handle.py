@@ -12,6 +12,10 @@ from drivers.teleop.settings import TeleopConfig
 from robot_rl.core.types import Pose
 
 
+HELD = 1e-3
+"""Deflection above the dead zone of a handle that is held still: some hundredths of a millimetre a second."""
+
+
 class HandleView(Protocol):
     """Draws the handle: `robot_rl.console.scene.Scene3D`."""
 
@@ -47,8 +51,14 @@ class Handle:
         self._view.drag(wanted)
 
     def axes(self) -> np.ndarray | None:
-        """(6,) axes in [-1, 1], base frame; None while nobody holds the handle."""
+        """(6,) axes in [-1, 1], base frame; None while nobody holds the handle.
+
+        They are never at rest: who holds it still, with the arm where she wants it, keeps control.
+        """
         target = self._target()
         if self.wanted is None or target is None:
             return None
-        return axes_towards(self._config, self.wanted, target)
+        axes = axes_towards(self._config, self.wanted, target)
+        if not axes.any():
+            axes[0] = self._config.dead_zone + HELD
+        return axes

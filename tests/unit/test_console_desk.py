@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from drivers.teleop.mapping import shape
 from drivers.teleop.settings import TeleopConfig
 from robot_rl.console.desk import Desk, Notice
 from robot_rl.console.handle import Handle
@@ -208,6 +209,15 @@ def test_the_handle_is_for_the_page_in_control(room):
     assert room.graph.hands.axes[0] == 1.0 and room.graph.hands.buttons == {"close"}
     assert room.desk.drag(room.ann, None, 0.03)
     assert room.graph.hands.frame == "" and room.graph.hands.axes.tolist() == [0, 1, 0, 0, 0, 0]
+
+
+def test_a_handle_that_is_held_still_keeps_control_and_moves_nothing(room):
+    config = TeleopConfig()
+    room.desk.hear(room.ann, TAKE, 0.0)
+    room.desk.drag(room.ann, room.target, 0.01)
+    axes = room.graph.hands.axes
+    assert config.dead_zone < np.abs(axes).max() < config.engage
+    assert np.abs(shape(config, axes)).max() * config.linear_speed < 1e-4  # m/s
 
 
 def test_the_handle_of_a_silent_page_is_let_go(room):

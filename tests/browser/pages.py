@@ -1,0 +1,90 @@
+"""The operator's page in a browser, and the graph behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from tests.ros.graphs import Graph
+
+WIDTH, HEIGHT = 1280, 800
+PATIENCE = 60.0
+"""Longest that a test waits for something on the page [s]."""
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+KEEP = "ROBOT_RL_SCREENSHOTS"
+"""Environment variable: where it is set, the pictures in docs/images are made anew."""
+
+
+class Operator:
+    """Somebody at a page."""
+
+    def __init__(self, page: Page, graph: Graph) -> None:
+        self.page = page
+        self.graph = graph
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.set_default_timeout(1000.0 * PATIENCE)
+
+    def reads(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+    def waits_for(self, selector: str, pattern: str) -> None:
+        """Wait until the text there contains what `pattern` describes."""
+        where = self.page.locator(selector).filter(has_text=re.compile(pattern))
+        where.first.wait_for(state="visible")
+
+    def waits_until(self, ready: Callable[[], Any]) -> None:
+        self.graph.wait(lambda: self.page.wait_for_timeout(50) or ready())
+
+    def number(self, selector: str) -> float:
+        found = re.match(r"-?[\d.]+", self.reads(selector))
+        assert found is not None
+        return float(found.group())
+
+    def takes_control(self) -> None:
+        self.page.locator("#control").click()
+        self.waits_for("#control", "Give control back")
+
+    def keeps_picture(self, name: str) -> None:
+        """Keep a picture of the page for the documentation, when it is asked for."""
+        if KEEP in os.environ:
+            from PIL import Image
+
+            self.page.screenshot(path=IMAGES / f"{name}.png")
+            Image.open(IMAGES / f"{name}.png").convert("RGB").save(IMAGES / f"{name}.webp", quality=82)
+            (IMAGES / f"{name}.png").unlink()
+
+
+def address(graph: Graph) -> str:
+    """Where the console of a graph serves its page; waits until it does."""
+    found: list[str] = []
+
+    def served() -> bool:
+        found[:] = re.findall(r"^console: (\S+)$", graph.log("console"), re.MULTILINE)
+        return bool(found)
+
+    graph.wait(served)
+    return found[-1]
+
+
+@contextmanager
+def operator(browser: Browser, graph: Graph, scene: bool = False) -> Iterator[Operator]:
+    """Open the page. The 3-D view, which a browser without a graphics card draws slowly, only on request."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+    if not scene:
+        context.add_init_script("localStorage.setItem('robot_rl.scene', 'off')")
+    person = Operator(context.new_page(), graph)
+    try:
+        person.page.goto(address(graph))
+        person.waits_for("#robot", "robot")
+        yield person
+        assert not person.errors
+    finally:
+        context.close()
