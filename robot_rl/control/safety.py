@@ -32,6 +32,9 @@ from robot_rl.core.frames import (
 from robot_rl.core.protocols import PlantState
 from robot_rl.core.types import ArmCommand, Pose
 
+EMERGENCY_STOP = "emergency stop"
+"""A fault whose reason begins with this was asked for: a person has to clear it, also in simulation."""
+
 
 @dataclass(frozen=True, slots=True)
 class SafetyLimits:
@@ -302,8 +305,14 @@ class SafetySupervisor:
             return f"external torque {math.sqrt(torque):.1f} Nm, allowed {self.limits.torque:.1f} Nm"
         return ""
 
-    def e_stop(self, reason: str = "emergency stop") -> None:
-        """Latch a fault on somebody's request; a button that is held down calls again and again."""
+    def e_stop(self, reason: str = EMERGENCY_STOP) -> None:
+        """Latch a fault on somebody's request; a button that is held down calls again and again.
+
+        An emergency stop comes before a fault that there is already: who pressed it has to agree to go on.
+        """
+        stopped = self.fault.startswith(EMERGENCY_STOP)
+        if self.fault and not stopped and reason.startswith(EMERGENCY_STOP):
+            self.fault = f"{reason}, after: {self.fault}"
         self._trip(reason)
 
     def inhibit(self, reason: str) -> None:

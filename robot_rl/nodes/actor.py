@@ -21,6 +21,7 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from robot_rl import tasks
+from robot_rl.control.safety import EMERGENCY_STOP
 from robot_rl.core.clock import Rate, SteadyClock
 from robot_rl.core.errors import CodecError, RobotFaultError, RobotRlError, StaleStateError
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
@@ -35,7 +36,7 @@ from robot_rl.nodes.episode_events import episode_event
 from robot_rl.nodes.executor import Spinner, StopFlag, Stopped, collect_garbage_only_when_told, run
 from robot_rl.nodes.fixed_policies import FixedPolicies, Policies, fixed_policy
 from robot_rl.nodes.learner_link import LearnerLink
-from robot_rl.nodes.messages import EMERGENCY_STOP, OperatorCommand, SessionState
+from robot_rl.nodes.messages import OperatorCommand, SessionState
 from robot_rl.nodes.outbox import BATCH
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import STREAM, TRANSITIONS
@@ -48,6 +49,9 @@ from robot_rl.tasks.arm import ArmTaskConfig
 
 RECORDER_TIMEOUT = 20.0
 """Longest wait for the recorder [s]."""
+
+RECOVERY_PERIOD = 0.5
+"""Time between two requests to the simulator to recover the arm [s]."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +298,7 @@ class Actor:
     def _wait_for_recorder(self) -> None:
         """Let the recorder hear the first episode from its start; go on without it when it is late."""
         deadline = time.monotonic() + RECORDER_TIMEOUT
-        while not self.robot.events.get_subscription_count():
+        while not self._reviewed.get_subscription_count():  # only the recorder's, when it hears the robot
             if time.monotonic() > deadline:
                 self.node.get_logger().warning("there is no recorder: the first episodes may not be logged")
                 return
@@ -364,9 +368,13 @@ class Actor:
             raise RobotRlError(
                 f"{fault} There is no service plant/recover: set the parameter recover to false"
             )
-        answer = self._recover_service.call_async(Trigger.Request())
-        self.spinner.wait(answer.done, lambda: "the service plant/recover", self.settings.stall_timeout)
-        self.robot.wait_for_fault_to_clear()
+        while self.robot.sensors.fault:
+            answer = self._recover_service.call_async(Trigger.Request())
+            self.spinner.wait(answer.done, lambda: "the service plant/recover", self.settings.stall_timeout)
+            if (response := answer.result()) is not None and response.success:
+                self.robot.wait_for_fault_to_clear()
+            else:  # a process that the arm needs is not back yet, or somebody pressed the stop meanwhile
+                self.spinner.spin_until(time.monotonic() + RECOVERY_PERIOD)
 
     def _wait_for_fresh_state(self, error: StaleStateError) -> None:
         self._hold(str(error))

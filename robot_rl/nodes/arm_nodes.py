@@ -18,6 +18,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from robot_rl.control.safety import EMERGENCY_STOP
 from robot_rl.core.errors import CodecError, RobotFaultError
 from robot_rl.core.types import ArmCommand, Pose, StampedPose
 from robot_rl.nodes.convert import (
@@ -27,7 +28,7 @@ from robot_rl.nodes.convert import (
     pose_message,
     time_message,
 )
-from robot_rl.nodes.messages import EMERGENCY_STOP, EpisodeRequest, Permit
+from robot_rl.nodes.messages import EpisodeRequest, Permit
 from robot_rl.nodes.messages import mode as check_mode
 from robot_rl.nodes.qos import STREAM
 
@@ -161,7 +162,8 @@ class SafetySupervisorNode(Node):
 class PlantNode(Node):
     """What a simulator has beside a robot's driver: the clock, the marker tracker and the truth.
 
-    Its service `plant/recover` stands for the person who, after a fault, guides the arm home and clears it.
+    Its service `plant/recover` stands for the person who, after a fault, guides the arm home and clears it. It is
+    refused after an emergency stop, which a real person has to clear, and while the arm has no permit.
     """
 
     def __init__(self, objects: Iterable[str], recover: Callable[[], None]) -> None:

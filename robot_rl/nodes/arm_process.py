@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rclpy.publisher import Publisher
 
 from robot_rl import tasks
+from robot_rl.control.safety import EMERGENCY_STOP
 from robot_rl.control.watch import WAITING, ListeningClock, PermitWatch
 from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import MissingDependencyError, RobotFaultError
@@ -59,6 +60,9 @@ class ArmProcessSettings:
     require_permit: bool = False
     """On the real clock, follow commands only with a fresh permit of the safety process
     (`robot_rl.nodes.safety_process`)."""
+    guide_home: bool = False
+    """Where the cause of a fault is still there when a person clears it, put the arm home first, as she would
+    guide a real one by hand."""
     stall_warning: float = 30.0
     """In lockstep, silence after which a warning names what the arm waits for [s]."""
 
@@ -85,6 +89,7 @@ class ArmProcess:
         objects: tuple[str, ...],
         awaited: Iterable[str] = (),
         require_permit: bool = False,
+        guide_home: bool = False,
     ) -> None:
         """Put the nodes around an arm.
 
@@ -94,6 +99,7 @@ class ArmProcess:
             objects: Tracked objects.
             awaited: Topics of other processes that every tick waits for.
             require_permit: Let the arm follow commands only with a permit.
+            guide_home: Put the arm home where its fault cannot be cleared.
         """
         self.arm = arm
         self._awaited = tuple(awaited)
@@ -102,8 +108,9 @@ class ArmProcess:
         self._clock = ListeningClock(LONGEST_TURN)
         self._permits = PermitWatch() if require_permit else None
         hear = self._hear_permit if require_permit else None
-        self.safety = SafetySupervisorNode(arm.safety.e_stop, arm.clear_fault, hear)
-        self.plant = PlantNode(objects, arm.recover)
+        self._guide_home = guide_home
+        self.safety = SafetySupervisorNode(arm.safety.e_stop, self._clear_fault, hear)
+        self.plant = PlantNode(objects, self._recover)
         self.nodes = (self.driver, self.controller, self.safety, self.plant)
         self._publishers = self.driver.state | self.controller.state | self.safety.state
         self._request = EpisodeRequest("", 0, 0, "eval")
@@ -125,6 +132,19 @@ class ArmProcess:
         if self.viewer is not None:
             self.viewer.close()
         self.arm.close()
+
+    def _clear_fault(self) -> None:
+        try:
+            self.arm.clear_fault()
+        except RobotFaultError:
+            if not self._guide_home:
+                raise
+            self.arm.recover()
+
+    def _recover(self) -> None:
+        if self.arm.safety.fault.startswith(EMERGENCY_STOP):
+            raise RobotFaultError(self.arm.safety.fault)
+        self.arm.recover()
 
     def _hear_permit(self, permit: Permit) -> None:
         assert self._permits is not None
@@ -278,7 +298,14 @@ def body(stop: StopFlag) -> None:
     # On the real clock cameras have a rhythm of their own.
     awaits = camera_topics.awaited(config) if settings.clock == "lockstep" else ()
     live = settings.clock == "realtime"
-    process = ArmProcess(config.make_arm(), driver, config.objects, awaits, live and settings.require_permit)
+    process = ArmProcess(
+        config.make_arm(),
+        driver,
+        config.objects,
+        awaits,
+        require_permit=live and settings.require_permit,
+        guide_home=settings.guide_home,
+    )
     spinner = Spinner(stop, *process.nodes)
     try:
         if settings.viewer:

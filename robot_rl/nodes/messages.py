@@ -10,10 +10,6 @@ from dataclasses import dataclass, field
 from robot_rl.core.errors import CodecError, nearest
 from robot_rl.core.types import Episode, Mode
 
-EMERGENCY_STOP = "emergency stop"
-"""A fault whose reason begins with this was asked for: a person has to clear it, also in simulation."""
-
-
 HEARTBEAT_RATE = 20.0
 """Heartbeats of each process a second [Hz]."""
 

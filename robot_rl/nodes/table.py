@@ -105,7 +105,8 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     timed = common | {"clock": options.clock}
     stored = common | {"out": options.out}
     urgent, patient, idle = (-10, 5, 10) if live else (0, 0, 0)
-    robot = timed | {"viewer": not options.headless, "require_permit": live}
+    at_hand = options.person == "operator"
+    robot = timed | {"viewer": not options.headless, "require_permit": live, "guide_home": at_hand}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
     if live:
         required = "console" if options.person == "none" else "console intervention"
@@ -135,7 +136,7 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
             )
         )
     session: dict[str, Value] = {"seed": options.seed, "policy": options.policy}
-    session |= {"person": options.person, "with_recorder": options.record}
+    session |= {"person": options.person, "with_recorder": options.record, "recover": not at_hand}
     if options.console:
         page = {"host": options.console_host, "port": options.console_port}
         parameters = stored | {"clock": options.clock, "person": options.person} | page

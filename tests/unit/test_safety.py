@@ -369,6 +369,17 @@ def test_stops_and_faults_come_before_an_inhibition() -> None:
     assert safety.fault == "" and safety.holding
 
 
+def test_an_emergency_stop_comes_before_another_fault() -> None:
+    """The simulator's stand-in for a person clears other faults, but never a stop."""
+    safety = supervisor()
+    safety.monitor(Arm(wrench=np.array([200.0, 0.0, 0.0, 0.0, 0.0, 0.0])), 2 * MS, 2 * MS)
+    for _ in range(3):
+        safety.e_stop("emergency stop (page)")
+    assert safety.fault == "emergency stop (page), after: external force 200 N, allowed 120 N"
+    safety.e_stop("a reset did not reach its goal: something is in the way")
+    assert safety.fault.startswith("emergency stop (page), after: external force")
+
+
 def test_a_reset_does_not_end_an_inhibition() -> None:
     safety = supervisor()
     safety.inhibit("nobody watches")
