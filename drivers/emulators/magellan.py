@@ -36,8 +36,8 @@ class EmulatedMagellan:
     def deflect(self, axes: np.ndarray) -> None:
         """Hold the ball there: (6,) in [-1, 1], x away, y left, z up, turns right-handed about them."""
         x, y, z, rx, ry, rz = np.round(np.asarray(axes) * FULL_SCALE).astype(int)
-        # Its own axes are x right, y away, z down, and turns have the signs of the axes.
-        counts = (-y, x, -z, -ry, rx, -rz)
+        # Its own axes are x right, y up, z towards her.
+        counts = (-y, z, -x, -ry, rz, -rx)
         self._send(b"d" + b"".join(_digits(count) for count in counts))
 
     def press(self, buttons: Iterable[int]) -> None:

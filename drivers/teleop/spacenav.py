@@ -41,8 +41,12 @@ SOCKET = "/var/run/spnav.sock"
 """Where the daemon listens, unless the environment variable SPNAV_SOCKET says otherwise."""
 HELLO = 0x7FAA5501
 """Asks for version 1. The upper half is a NaN to daemons that expect a sensitivity."""
-HELLO_TIMEOUT = 0.3
-"""The daemon answers within this [s]."""
+ATTEMPTS = 3
+"""A daemon that loses a client may take the next one, in the same moment, for the lost one."""
+TAG = 0x7FAA0000
+"""Answers are at least this, the types of events far less."""
+HELLO_TIMEOUT = 0.1
+"""The daemon answers within this [s]; a `read` that finds an older one waits for that long."""
 EVENT = struct.Struct("=8i")
 MOTION, PRESS, RELEASE, DEVICE = range(4)
 REMOVED = 1
@@ -130,40 +134,47 @@ class SpaceNav:
         self._held: set[int] = set()
 
     def _connect(self) -> socket.socket:
-        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
+        for _ in range(ATTEMPTS):
+            daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             daemon.settimeout(HELLO_TIMEOUT)
-            daemon.connect(self.path)
-            answer = _greet(daemon)
-        except OSError as error:
+            try:
+                daemon.connect(self.path)
+                answer = _greet(daemon)
+            except OSError as error:
+                daemon.close()
+                raise DeviceError(
+                    f"{self.name}: no spacenavd at {self.path} ({error.strerror or error}): start it "
+                    "(apt-get install spacenavd), or use the device spacemouse, which needs no daemon"
+                ) from None
+            if answer == HELLO:
+                daemon.setblocking(False)
+                self._pending = bytearray()
+                self._removed = False
+                self._rest()
+                return daemon
             daemon.close()
-            raise DeviceError(
-                f"{self.name}: no spacenavd at {self.path} ({error.strerror or error}): start it "
-                "(apt-get install spacenavd), or use the device spacemouse, which needs no daemon"
-            ) from None
-        if answer != HELLO:
-            daemon.close()
-            raise DeviceError(
-                f"{self.name}: what listens at {self.path} is older than spacenavd 1.0: update it, or use "
-                "the device spacemouse, which needs no daemon"
-            )
-        daemon.setblocking(False)
-        self._pending = bytearray()
-        self._removed = False
-        self._rest()
-        return daemon
+            if answer is not None:
+                break
+        raise DeviceError(
+            f"{self.name}: what listens at {self.path} does not greet as spacenavd 1.0 does: update it, or "
+            "start it again, or use the device spacemouse, which needs no daemon"
+        )
 
 
-def _greet(daemon: socket.socket) -> int:
-    """Ask for version 1 of the protocol; gives the answer, 0 for none."""
-    daemon.sendall(struct.pack("=I", HELLO))
-    answer = b""
-    while len(answer) < 4:
-        try:
-            more = daemon.recv(4 - len(answer))
-        except TimeoutError:
-            return 0
-        if not more:
-            return 0
-        answer += more
-    return struct.unpack("=I", answer)[0]
+def _greet(daemon: socket.socket) -> int | None:
+    """Ask for version 1 of the protocol; gives the answer, 0 without one, None when the daemon hangs up."""
+    heard = b""
+    try:
+        daemon.sendall(struct.pack("=I", HELLO))
+        while len(heard) < 4 or (answer := struct.unpack_from("=I", heard)[0]) < TAG:
+            # An event may be on its way already.
+            wanted = 4 if len(heard) < 4 else EVENT.size
+            more = daemon.recv(wanted - len(heard))
+            if not more:
+                return None
+            heard = (heard + more) if len(heard) + len(more) < EVENT.size else b""
+    except TimeoutError:
+        return 0
+    except ConnectionError:
+        return None
+    return answer
