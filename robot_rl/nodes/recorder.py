@@ -141,9 +141,11 @@ class RecorderNode(Node):
             self._subscribe(topic, String, LOG, partial(self._on_json, topic))
         self._reviewed: set[int] = set()
         """Episodes whose transitions came for their review, before those for the learner."""
-        learned, reviewed = partial(self._on_transitions, False), partial(self._on_transitions, True)
+        learned = partial(self._on_transitions, False)
         self._subscribe("learner/transitions", UInt8MultiArray, TRANSITIONS, learned)
-        self._subscribe("episode/transitions", UInt8MultiArray, TRANSITIONS, reviewed)
+        self._ready = False
+        """It hears the robot's ticks, and has told so."""
+        self._ticked = False
         self._subscribe(
             "learner/ack", UInt8MultiArray, TRANSITIONS, partial(self._on_unstamped, "learner/ack")
         )
@@ -246,6 +248,7 @@ class RecorderNode(Node):
 
     def _on_tick(self, tick: Tick) -> None:
         """Write what has come; a tick of another request begins another episode."""
+        self._ticked = True
         if tick.request == self._request:
             self._now = tick.stamp
             self.drain()
@@ -314,10 +317,18 @@ class RecorderNode(Node):
             self.log.close(self._result)
         self.log, self._result, self._close_at = None, None, float("inf")
 
+    def _tell_ready(self) -> None:
+        """Subscribe to what the actor waits for a subscription of: from now on no episode is missed."""
+        self._ready = True
+        reviewed = partial(self._on_transitions, True)
+        self._subscribe("episode/transitions", UInt8MultiArray, TRANSITIONS, reviewed)
+
     def work(self, spinner: Spinner) -> None:
         """Record until the process is asked to end."""
         while True:
             spinner.spin_once()
+            if self._ticked and not self._ready:
+                self._tell_ready()
             self.write_black_box()
             if time.monotonic() >= self._close_at:
                 self.drain()
