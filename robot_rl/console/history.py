@@ -150,15 +150,16 @@ class History:
     def charts(self) -> list[dict[str, Any]]:
         """All curves as the page draws them: title, unit, range and series of points, against practice steps.
 
-        An end of the range that is null is chosen by the page.
+        An end of the range that is null is chosen by the page; curves that are "apart" have each a range of
+        its own.
         """
         return [
-            self._chart("Success", "%", (0, 100), success="last 20", alone="alone", evaluation="evaluation"),
+            self._chart("Success", "%", (0, 100), success="last 20", alone="alone", evaluation="eval"),
             self._chart("Steps by the person", "%", (0, 100), help="last 20"),
             self._chart("Return", "", (None, None), **{"return": "last 20"}),
-            self._chart("Losses", "", (None, None), critic="critic", actor="actor"),
+            self._chart("Losses", "", (None, None), critic="critic", actor="actor") | {"apart": True},
             self._chart("Updates", "1/s", (0, None), rate="rate"),
-            self._chart("Tick to command", "ms", (0, None), p50="median", p99="99 %"),
+            self._chart("Latency", "ms", (0, None), p50="median", p99="99 %"),
         ]
 
     def _chart(
@@ -168,7 +169,8 @@ class History:
             {"name": label, "points": [(x, float(f"{y:.5g}")) for x, y in self._series[name].points()]}
             for name, label in series.items()
         ]
-        return {"title": title, "unit": unit, "low": limits[0], "high": limits[1], "series": curves}
+        low, high = limits
+        return {"title": title, "unit": unit, "low": low, "high": high, "apart": False, "series": curves}
 
     def _end_practice(self, figures: Mapping[str, float]) -> None:
         success, human = figures["success"] > 0, figures["human_steps"]

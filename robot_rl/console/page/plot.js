@@ -48,46 +48,45 @@ function drawChart(canvas, chart) {
   pen.scale(ratio, ratio);
   const box = { left: LEFT, top: TOP, right: width - RIGHT, bottom: height - BOTTOM };
   drawHeading(pen, chart, box);
-  const series = chart.series.filter((curve) => curve.points.length > 0);
-  const [x, y] = scales(chart, series, box);
-  drawGrid(pen, chart, series, x, y, box);
-  chart.series.forEach((curve, i) => drawCurve(pen, curve.points, COLOURS[i % COLOURS.length], x, y, box));
+  const all = chart.series.flatMap((curve) => curve.points);
+  const x = scale(range(all.map((point) => point[0]), 0, null), box.left, box.right);
+  const y = heights(chart, all, box);
+  drawGrid(pen, all.length === 0, x, chart.apart ? null : y, box);
+  chart.series.forEach((curve, i) => {
+    drawCurve(pen, curve.points, COLOURS[i % COLOURS.length], x, chart.apart ? heights(chart, curve.points, box) : y, box);
+  });
+  const words = chart.series.filter((curve) => curve.points.length).map((curve) => `${curve.name} ${last(curve, chart)}`);
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${chart.title}: ${series.map((c) => `${c.name} ${last(c, chart)}`).join(", ")}`);
+  canvas.setAttribute("aria-label", `${chart.title}: ${words.join(", ") || "no data yet"}`);
+  canvas.title = words.join(", ") + (chart.apart ? " (each on a scale of its own)" : "");
 }
 
-/** Title on the left; name and newest value of each curve on the right, in its colour. */
+/** Title on the left; on the right the newest value of each curve in its colour, with its name where there is room. */
 function drawHeading(pen, chart, box) {
   pen.textBaseline = "alphabetic";
   pen.font = FONT;
   pen.textAlign = "left";
   pen.fillStyle = TEXT;
   pen.fillText(chart.title, 2, 12);
-  let end = box.right;
   const start = 2 + pen.measureText(chart.title).width + 10;
-  pen.textAlign = "right";
-  for (let i = chart.series.length - 1; i >= 0; i--) {
-    const curve = chart.series[i];
-    if (curve.points.length === 0) continue;
-    const value = last(curve, chart);
-    const full = chart.series.length > 1 ? `${curve.name} ${value}` : value;
-    const words = end - pen.measureText(full).width < start ? value : full;
-    const length = pen.measureText(words).width;
-    if (end - length < start) break;
-    pen.fillStyle = COLOURS[i % COLOURS.length];
-    pen.fillText(words, end, 12);
-    end -= length + 10;
-  }
+  const shown = chart.series.map((curve, i) => [curve, COLOURS[i % COLOURS.length]]).filter(([c]) => c.points.length);
+  const width = (words) => words.reduce((sum, word) => sum + pen.measureText(word).width + 10, -10);
+  let words = shown.map(([curve]) => (chart.series.length > 1 ? `${curve.name} ${last(curve, chart)}` : last(curve, chart)));
+  if (width(words) > box.right - start) words = shown.map(([curve]) => last(curve, chart));
+  let at = box.right - width(words);
+  shown.forEach(([, colour], i) => {
+    pen.fillStyle = colour;
+    pen.fillText(words[i], at, 12);
+    at += pen.measureText(words[i]).width + 10;
+  });
 }
 
-/** [x, y]: from a value to its place [pixels], each with its `low` and `high`. */
-function scales(chart, series, box) {
-  const all = series.flatMap((curve) => curve.points);
-  const xs = range(all.map((point) => point[0]), 0, null);
-  const ys = range(all.map((point) => point[1]), chart.low, chart.high);
-  return [scale(xs, box.left, box.right), scale(ys, box.bottom, box.top)];
+/** The scale of the heights of some points. */
+function heights(chart, points, box) {
+  return scale(range(points.map((point) => point[1]), chart.low, chart.high), box.bottom, box.top);
 }
 
+/** From a value to its place [pixels], with its `low` and `high`. */
 function scale([low, high], from, to) {
   const place = (value) => from + ((value - low) / (high - low)) * (to - from);
   return Object.assign(place, { low, high });
@@ -108,29 +107,31 @@ function range(values, low, high) {
   return [low === null ? least - room : least, high === null ? greatest + room : greatest];
 }
 
-function drawGrid(pen, chart, series, x, y, box) {
+/** Lines at round heights, unless there is no common scale, and round steps below. */
+function drawGrid(pen, empty, x, y, box) {
   pen.font = SMALL;
   pen.lineWidth = 1;
   pen.strokeStyle = LINE;
   pen.fillStyle = DIM;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  for (const value of ticks(y.low, y.high, (box.bottom - box.top) / 26)) {
+  for (const value of y === null || empty ? [] : ticks(y.low, y.high, (box.bottom - box.top) / 22)) {
     const at = Math.round(y(value)) + 0.5;
     line(pen, box.left, at, box.right, at);
     pen.fillText(short(value), box.left - 5, at);
   }
   pen.textBaseline = "top";
-  if (series.length === 0) {
+  line(pen, box.left, box.bottom + 0.5, box.right, box.bottom + 0.5);
+  if (empty) {
     pen.textAlign = "center";
     pen.fillText("no data yet", (box.left + box.right) / 2, (box.top + box.bottom) / 2 - 5);
     return;
   }
-  for (const value of ticks(x.low, x.high, (box.right - box.left) / 60)) {
-    pen.textAlign = value === x.low ? "left" : "center";
+  const free = box.right - pen.measureText("steps").width - 6;
+  pen.textAlign = "center";
+  for (const value of ticks(x.low, x.high, (box.right - box.left) / 50)) {
     const word = short(value);
-    const half = pen.measureText(word).width / 2;
-    if (x(value) + half <= box.right) pen.fillText(word, x(value), box.bottom + 4);
+    if (x(value) + pen.measureText(word).width / 2 <= free) pen.fillText(word, x(value), box.bottom + 4);
   }
   pen.textAlign = "right";
   pen.fillText("steps", box.right, box.bottom + 4);
