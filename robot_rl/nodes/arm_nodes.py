@@ -162,8 +162,8 @@ class SafetySupervisorNode(Node):
 class PlantNode(Node):
     """What a simulator has beside a robot's driver: the clock, the marker tracker and the truth.
 
-    Its service `plant/recover` stands for the person who, after a fault, guides the arm home and clears it. It is
-    refused after an emergency stop, which a real person has to clear, and while the arm has no permit.
+    Its service `plant/recover` stands for the person who, after a fault, guides the arm home and clears it.
+    It is refused after an emergency stop, which a real person has to clear, and without a permit.
     """
 
     def __init__(self, objects: Iterable[str], recover: Callable[[], None]) -> None:

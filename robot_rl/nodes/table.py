@@ -111,7 +111,7 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     if live:
         required = "console" if options.person == "none" else "console intervention"
         module, watch = "robot_rl.nodes.safety_process", common | {"required": required}
-        entries.append(NodeEntry("safety", module, watch, respawn=True, nice=urgent))
+        entries.append(NodeEntry("safety", module, watch, respawn=True, nice=2 * urgent))
     if config.cameras:
         module, host = "robot_rl.nodes.camera_process", options.camera_host
         entries.append(NodeEntry("cameras", module, timed, host=host, respawn=True))
