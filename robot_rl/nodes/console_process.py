@@ -66,6 +66,7 @@ def body(stop: StopFlag) -> None:
         raise MissingDependencyError(
             str(error.name), "the operator's console", "pip install 'robot-rl[console]'"
         ) from None
+    from robot_rl.nodes.console_curves import Curves
     from robot_rl.nodes.console_graph import RosGraph
     from robot_rl.nodes.console_view import ConsoleView
 
@@ -86,7 +87,11 @@ def body(stop: StopFlag) -> None:
         handle,
     )
     looker = Node("console_view", start_parameter_services=False)
-    view = ConsoleView(looker, config, model, scene.update, lambda e: None, lambda m: None)
+    curves = Curves(model)
+    view = ConsoleView(looker, config, model, scene.update, curves.on_event, curves.on_metrics)
+    # After subscribing: an episode that ends now is known twice, and counted once.
+    if settings.out and (problem := curves.restore(Path(settings.out))):
+        node.get_logger().warning(problem)
     spinner = Spinner(stop, node)
     # The server's threads shall not keep the loop, and with it the heartbeat, from its turn.
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -100,6 +105,7 @@ def body(stop: StopFlag) -> None:
             spinner.spin_until(due)
             due = max(due + 1.0 / LOOK_RATE, time.monotonic())
             view.look()
+            curves.show()
             server.check()
     finally:
         server.close()

@@ -5,6 +5,7 @@ import { Hands } from "./hands.js";
 import { help } from "./keys.js";
 import { Link } from "./link.js";
 import { askAboutClearing, Panels, write } from "./panels.js";
+import { Plots } from "./plot.js";
 import { Scene } from "./scene.js";
 
 const $ = (id) => document.getElementById(id);
@@ -45,6 +46,8 @@ const act = {
 
 const hands = new Hands(act);
 
+const plots = new Plots($("curves"));
+
 const scene = new Scene((target) => hands.listen(target));
 
 const link = new Link({
@@ -62,7 +65,7 @@ const link = new Link({
     cameras.tick();
     enable();
   },
-  curves() {},
+  curves: (message) => plots.show(message.curves),
   notice: (message) => notice(message.text, message.bad),
   picture: (camera, blob) => cameras.show(camera, blob),
   link(up) {
