@@ -18,12 +18,10 @@ from typing import Literal
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import String, UInt8MultiArray
-from std_srvs.srv import Trigger
 
 from robot_rl import tasks
-from robot_rl.control.safety import EMERGENCY_STOP
 from robot_rl.core.clock import Rate, SteadyClock
-from robot_rl.core.errors import CodecError, RobotFaultError, RobotRlError, StaleStateError
+from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.run_directory import RunDirectory, versions
@@ -42,6 +40,7 @@ from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import STREAM, TRANSITIONS
 from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
 from robot_rl.nodes.session_desk import SHOWN, SessionDesk
+from robot_rl.nodes.standstill import Standstill
 from robot_rl.nodes.topic_operator import TopicOperator
 from robot_rl.nodes.topic_robot import TopicRobot, TopicTeleop, TopicTracker, TopicTruth
 from robot_rl.nodes.topic_vision import TopicVision
@@ -49,9 +48,6 @@ from robot_rl.tasks.arm import ArmTaskConfig
 
 RECORDER_TIMEOUT = 20.0
 """Longest wait for the recorder [s]."""
-
-RECOVERY_PERIOD = 0.5
-"""Time between two requests to the simulator to recover the arm [s]."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +134,11 @@ class Actor:
         self.env = config.make_env(
             self.robot, TopicTracker(self.robot), self.operator or scripted, self.vision
         )
-        self._recover_service = node.create_client(Trigger, "plant/recover")
         introduction = SessionState(settings.name, self.run, self.env.spec.digest, "", 0)
         self.announcer = Announcer(node, introduction, self.session, self.desk, out)
+        self.standstill = Standstill(
+            node, self.robot, self.desk, self.announcer, settings.recover, settings.stall_timeout
+        )
         self._codec = TransitionCodec(self.env.spec)
         self._reviewed = node.create_publisher(UInt8MultiArray, "episode/transitions", TRANSITIONS)
         self.link: LearnerLink | None = None
@@ -320,13 +318,13 @@ class Actor:
             )
         except RobotFaultError as error:  # at the reset
             self._give_up(episode, error.reason)
-            self._recover(error)
+            self.standstill.until_cleared(error)
             return None
         except StaleStateError as error:
             self._give_up(episode, str(error))
             if self.lockstep:
                 raise
-            self._wait_for_fresh_state(error)
+            self.standstill.until_fresh(error, self._sees)
             return None
         cut, command = self.runner.cut, self.desk.interrupted_by
         repeated = episode.mode in (Mode.EVAL, Mode.LABEL) and command != "undo"
@@ -339,7 +337,7 @@ class Actor:
             self._log_held()
         self._end_event(episode, "end", result)
         if result.fault:
-            self._recover(RobotFaultError(result.fault))
+            self.standstill.until_cleared(RobotFaultError(result.fault))
         return result
 
     def _give_up(self, episode: Episode, reason: str, cut: bool = False) -> None:
@@ -353,47 +351,10 @@ class Actor:
         for i in range(0, len(held), BATCH):
             self._reviewed.publish(bytes_message(self._codec.encode(held[i : i + BATCH])))
 
-    def _recover(self, fault: RobotFaultError) -> None:
-        """Get the robot going again after a fault, by the simulator's stand-in or by a person."""
-        self._hold(str(fault))
-        self._bring_back(fault)
-        self.desk.held = ""
-        self.announcer.tell()
-
-    def _bring_back(self, fault: RobotFaultError) -> None:
-        if not self.settings.recover or fault.reason.startswith(EMERGENCY_STOP):
-            self.robot.wait_for_fault_to_clear()
-            return
-        if not self._recover_service.wait_for_service(timeout_sec=5.0):
-            raise RobotRlError(
-                f"{fault} There is no service plant/recover: set the parameter recover to false"
-            )
-        while self.robot.sensors.fault:
-            answer = self._recover_service.call_async(Trigger.Request())
-            self.spinner.wait(answer.done, lambda: "the service plant/recover", self.settings.stall_timeout)
-            if (response := answer.result()) is not None and response.success:
-                self.robot.wait_for_fault_to_clear()
-            else:  # a process that the arm needs is not back yet, or somebody pressed the stop meanwhile
-                self.spinner.spin_until(time.monotonic() + RECOVERY_PERIOD)
-
-    def _wait_for_fresh_state(self, error: StaleStateError) -> None:
-        self._hold(str(error))
-        before = self.robot.sensors.arrived_at
-        while self.robot.sensors.arrived_at == before or not self._sees():
-            self.spinner.spin_once()
-        self.desk.held = ""
-        self.announcer.tell()
-
     def _sees(self) -> bool:
         """Whether cameras and operator, where there are any, are heard of."""
         sees = self.vision is None or self.vision.is_fresh()
         return sees and (self.operator is None or self.operator.is_fresh())
-
-    def _hold(self, reason: str) -> None:
-        """Say that the robot is held, and why."""
-        self.node.get_logger().error(reason)
-        self.desk.held = reason
-        self.announcer.tell()
 
     def _say(self, phase: str) -> None:
         """Tell the user where the session is."""
