@@ -8,9 +8,9 @@ from typing import Any
 from robot_rl.cli.report import percent, print_columns, print_table
 from robot_rl.core.errors import DatasetError, LogError
 from robot_rl.data.dataset import Dataset, outcome_text
-from robot_rl.data.edit import history
 from robot_rl.data.episode_log import EpisodeInfo
 from robot_rl.data.images import logged_cameras
+from robot_rl.data.provenance import history
 from robot_rl.data.statistics import ArrayStatistics, DatasetStatistics
 
 

@@ -21,6 +21,7 @@ from robot_rl.core.types import Episode, EpisodeResult, Key, Mode, Source, Trans
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.episode_log import EpisodeInfo
 from robot_rl.data.frame_labels import Correction, key_answers
+from robot_rl.data.provenance import history
 
 OBSERVATION, NEXT_OBSERVATION = "observation.", "next_observation."
 """What the names of the columns of an observation's arrays begin with."""
@@ -54,6 +55,8 @@ class EpisodeRows:
     """Stamps of states [ns] and the stage that a person said by key is reached there."""
     corrections: tuple[Correction, ...] = ()
     """Frames labelled by hand."""
+    history: tuple[dict[str, Any], ...] = ()
+    """What was done to make it, see `robot_rl.data.provenance`."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form."""
@@ -66,6 +69,7 @@ class EpisodeRows:
             "result": {name: getattr(self.result, name) for name in names} if self.result else None,
             "labels": [list(label) for label in self.labels],
             "corrections": [[c.first, c.last, c.stage] for c in self.corrections],
+            "history": list(self.history),
         }
 
     @classmethod
@@ -77,7 +81,8 @@ class EpisodeRows:
             labels = tuple((int(stamp), int(stage)) for stamp, stage in data["labels"])
             rows = data["corrections"]
             corrections = tuple(Correction(episode.index, *map(int, row)) for row in rows)
-            return cls(episode, result, int(data["rows"]), labels, corrections)
+            history = tuple(map(dict, data["history"]))
+            return cls(episode, result, int(data["rows"]), labels, corrections, history)
         except (KeyError, ValueError, TypeError) as error:
             raise DatasetError(f"the description of an episode is damaged: {error!r}") from None
 
@@ -125,7 +130,8 @@ class Table:
 def describe(dataset: Dataset, info: EpisodeInfo, rows: int) -> EpisodeRows:
     """What is known of an episode with so many transitions."""
     labels = tuple(sorted((stamp, stage) for stamp, stage in key_answers(info).items() if stage >= 0))
-    return EpisodeRows(info.episode, info.result, rows, labels, dataset.corrections(info))
+    done = tuple(history(info.path))
+    return EpisodeRows(info.episode, info.result, rows, labels, dataset.corrections(info), done)
 
 
 def layout(spec: EnvSpec) -> dict[str, tuple[str, tuple[int, ...]]]:

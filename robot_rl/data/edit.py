@@ -2,12 +2,11 @@
 
 Every message of an episode goes into its new log byte for byte, except for the transitions that are changed.
 In the new logs each transition lies once, in the log of its own episode. The metadata record
-`robot_rl.provenance` of each says what was done to which data set; `history` reads it.
+`robot_rl.provenance` of each says what was done to which data set (see `robot_rl.data.provenance`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -33,10 +32,8 @@ from robot_rl.data.frame_labels import CORRECTIONS, Correction, save_corrections
 from robot_rl.data.images import logged_cameras
 from robot_rl.data.mcap_scan import RawMessage
 from robot_rl.data.messages import BYTES, IMAGE, byte_array
+from robot_rl.data.provenance import PROVENANCE, history, note_history
 from robot_rl.data.views import Outcome, carries_transitions, decode_transitions
-
-PROVENANCE = "robot_rl.provenance"
-"""Metadata record of a log that was made of another: what was done, oldest first, as JSON in `history`."""
 
 Window = tuple[int, int]
 """First and last stamp that are kept [ns]."""
@@ -183,16 +180,6 @@ def merge(dataset: Dataset, out: Path) -> Dataset:
     return _write(dataset, edits, out, "merge", {})
 
 
-def history(path: Path) -> list[dict[str, Any]]:
-    """What was done to make this log, oldest first; [] for one that was recorded.
-
-    Each step has `operation`, its `arguments`, the digest of the data set that it was done to, and the index
-    that the episode had there.
-    """
-    record = read_metadata(path, tolerant=True).get(PROVENANCE)
-    return json.loads(record["history"]) if record else []
-
-
 def _same(dataset: Dataset, info: EpisodeInfo) -> Edited:
     transitions = {transition.key: transition for transition in dataset.transitions(info)}
     return Edited(info, info.episode, info.result, transitions, dataset.corrections(info))
@@ -318,9 +305,10 @@ def _write_episode(edited: Edited, path: Path, done: Sequence[Mapping[str, Any]]
     info = edited.source
     codec, left = TransitionCodec(info.spec), dict(edited.transitions)
     with EpisodeLog(path, info.spec, edited.episode) as log:
-        notes = read_metadata(info.path, tolerant=True) | {PROVENANCE: {"history": json.dumps(done)}}
-        for name, values in notes.items():
-            log.note(name, values)
+        for name, values in read_metadata(info.path, tolerant=True).items():
+            if name != PROVENANCE:
+                log.note(name, values)
+        note_history(log, done)
         stamp = 0
         for message in _messages(info, edited.window):
             stamp, data = message.stamp, message.data

@@ -57,6 +57,7 @@ def import_lerobot(
         MissingDependencyError: A package of the extra "data" is not installed.
     """
     folder = LeRobotFolder(path)
+    source, arguments = "a LeRobot data set", {"folder": path.resolve().name}
     if (path / fmt.EXPORT).is_file():
         export = _Export(folder)
         if spec is not None:
@@ -64,7 +65,8 @@ def import_lerobot(
                 spec.check_same(export.spec, "the wanted task", str(path))
             except SpecError as error:
                 raise DatasetError(str(error)) from None
-        spec, episodes = export.spec, export.episodes()
+        spec, episodes, source = export.spec, export.episodes(), export.digest
+        arguments["images"] = export.images
     elif spec is None:
         raise DatasetError(
             f"{path} was not exported by robot_rl, so it does not say what its numbers mean to us: name the "
@@ -73,7 +75,8 @@ def import_lerobot(
     else:
         episodes = foreign_episodes(folder, spec, mapping or {}, successful)
     with made_whole(out) as partial:
-        write_logs(partial, spec, (_with_pictures(*episode) for episode in episodes))
+        step = {"operation": "import", "arguments": arguments, "source": source}
+        write_logs(partial, spec, (_with_pictures(*episode) for episode in episodes), step)
     return Dataset.open(out)
 
 
@@ -89,6 +92,7 @@ class _Export:
                 raise DatasetError(f"{path} has format {data['format']!r}; this version reads {fmt.FORMAT}")
             self.spec = EnvSpec.from_json(data["spec"])
             self._described: dict[str, Any] = dict(data["episodes"])
+            self.digest, self.images = str(data["digest"]), str(data["images"])
         except (ValueError, KeyError, TypeError, SpecError) as error:
             raise DatasetError(f"{path} is damaged: {error!r}") from None
         self._cameras = [name for name in folder.cameras if f"{fmt.PICTURE_STAMP}{name}" in folder.features]

@@ -103,7 +103,8 @@ def import_plain(path: Path, out: Path) -> Dataset:
         raise DatasetError(f"{path}: its suffix says nothing; valid: {', '.join(readers)}")
     table = readers[path.suffix](path)
     with made_whole(out) as partial:
-        write_logs(partial, table.spec, ((*one, ()) for one in table.by_episode()))
+        step = {"operation": "import", "arguments": {"file": path.name}, "source": table.digest}
+        write_logs(partial, table.spec, ((*one, ()) for one in table.by_episode()), step)
     return Dataset.open(out)
 
 

@@ -13,10 +13,11 @@ from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.data import messages
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.dataset import Dataset
-from robot_rl.data.edit import history, merge, relabel, trim
+from robot_rl.data.edit import merge, relabel, trim
 from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, EpisodeLog, read_metadata, read_raw
 from robot_rl.data.frame_labels import CORRECTIONS, Correction, save_corrections, ticks
 from robot_rl.data.mcap_scan import RawMessage
+from robot_rl.data.provenance import history
 from tests.unit.data_samples import assert_same, small_spec, transition
 from tests.unit.dataset_samples import CAMERAS, TICK, Plan, record_run
 

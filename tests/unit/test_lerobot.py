@@ -20,6 +20,7 @@ from robot_rl.data.dataset import Dataset
 from robot_rl.data.images import images as logged_images
 from robot_rl.data.lerobot_export import export_lerobot
 from robot_rl.data.lerobot_import import import_lerobot
+from robot_rl.data.provenance import history
 from robot_rl.data.recorder import EpisodeRecorder
 from tests.unit.data_samples import assert_same, feature_spec, image_spec, small_spec, transition
 from tests.unit.export_samples import EPISODES, psnr, record_run
@@ -192,6 +193,16 @@ def test_statistics_are_those_of_the_data(seen: Dataset, exports: dict[str, Path
 def test_the_export_names_its_source(seen: Dataset, exports: dict[str, Path]) -> None:
     assert seen.digest in (exports["video"] / "README.md").read_text()
     assert json.loads((exports["video"] / fmt.EXPORT).read_text())["digest"] == seen.digest
+
+
+def test_the_logs_say_where_they_come_from(seen: Dataset, exports: dict[str, Path], tmp_path: Path) -> None:
+    again = import_lerobot(exports["video"], tmp_path / "again")
+    arguments = {"folder": "video", "images": "video"}
+    step = {"operation": "import", "arguments": arguments, "source": seen.digest}
+    assert history(again.episodes[2].path) == [step | {"episode": 2}]
+    export_lerobot(again, tmp_path / "second", "none")
+    twice = import_lerobot(tmp_path / "second", tmp_path / "twice")
+    assert [done["operation"] for done in history(twice.episodes[2].path)] == ["import", "import"]
 
 
 def test_full_files_are_followed_by_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
