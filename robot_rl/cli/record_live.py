@@ -22,6 +22,12 @@ from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.table import GraphOptions
 from robot_rl.tasks.arm import ArmTaskConfig
 
+HOW_TO_START = (
+    "While the session waits, the button that takes over starts the next episode, and the one that hands "
+    "back takes the last one back."
+)
+HOW_TO_END = "Ctrl-C ends the recording and keeps what there is."
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -49,7 +55,7 @@ class Recording:
 
 def run(recording: Recording, config: ArmTaskConfig, as_json: bool) -> int:
     """Record until she has kept enough, or ends it; the exit status."""
-    device = resolve(recording.device)
+    device = device_at(this_terminal(), recording.device)
     options = GraphOptions(
         task=recording.task,
         seed=recording.seed,
@@ -61,6 +67,8 @@ def run(recording: Recording, config: ArmTaskConfig, as_json: bool) -> int:
         console_host=recording.host,
         console_port=recording.port,
     )
+    if not as_json:
+        print(HOW_TO_END if options.console else f"{HOW_TO_START} {HOW_TO_END}", flush=True)
     run_with_progress(options, course(config, recording, device), quiet=as_json)
     kept = [result for result in read_results(recording.out / "results.jsonl") if is_kept(recording, result)]
     evaluation = evaluate(0, kept)
@@ -84,16 +92,30 @@ def run(recording: Recording, config: ArmTaskConfig, as_json: bool) -> int:
     return 0
 
 
-def resolve(device: str) -> str:
-    """The device as the graph's processes know it: they have no terminal, so a keyboard's is named."""
+def device_at(terminal: str, device: str) -> str:
+    """The device as the graph's processes know it: they have no terminal, so a keyboard's is named.
+
+    Args:
+        terminal: Path of this terminal's device, "" where there is none.
+        device: As in `TeleopConfig.devices`.
+    """
     kind = device.partition(":")[0]
     if kind not in DEVICES:
         raise ConfigError(f"--device {device!r}: {nearest(kind, ('script', *DEVICES))}")
-    if device != "keyboard":
-        return device
-    if not sys.stdin.isatty():
-        raise ConfigError("--device keyboard: this is no terminal; name one, as in keyboard:/dev/pts/3")
-    return f"keyboard:{os.ttyname(sys.stdin.fileno())}"
+    if device == "keyboard" and not terminal:
+        raise ConfigError("the keyboard of which terminal? This is none; name one, as in keyboard:/dev/pts/3")
+    return f"keyboard:{terminal}" if device == "keyboard" else device
+
+
+def with_this_terminal(config: ArmTaskConfig) -> ArmTaskConfig:
+    """The task's settings with the device "keyboard", if it is among them, as that of this terminal."""
+    devices = [device_at(this_terminal(), device) for device in config.teleop.devices]
+    return replace(config, {"teleop.devices": devices})
+
+
+def this_terminal() -> str:
+    """Path of the terminal that this process reads from, "" for none."""
+    return os.ttyname(sys.stdin.fileno()) if sys.stdin.isatty() else ""
 
 
 def course(config: ArmTaskConfig, recording: Recording, device: str) -> ArmTaskConfig:

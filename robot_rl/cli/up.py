@@ -8,6 +8,7 @@ from typing import Literal
 
 from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.graph import finish, interrupted, run_with_progress
+from robot_rl.cli.record_live import with_this_terminal
 from robot_rl.cli.report import print_json, print_summary
 from robot_rl.nodes.table import GraphOptions
 
@@ -57,6 +58,8 @@ def main(argv: list[str]) -> int:
     person = options.person
     if person == "auto":
         person = "operator" if options.console else "scripted"
+    if person == "operator":
+        config = with_this_terminal(config)
     clock = options.clock
     if clock == "auto":
         clock = "realtime" if person == "operator" else "lockstep"
