@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from robot_rl import tasks
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.data_options import (
     ExportOptions,

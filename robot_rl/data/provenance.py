@@ -16,8 +16,8 @@ PROVENANCE = "robot_rl.provenance"
 def history(path: Path) -> list[dict[str, Any]]:
     """What was done to make this log, oldest first; [] for one that was recorded.
 
-    Each step has `operation`, its `arguments`, the digest of the data set that it was done to as `source`, and
-    the index that the `episode` had there.
+    Each step has `operation`, its `arguments`, as `source` the digest of the data set that it was done to,
+    and the index that the `episode` had there.
     """
     record = read_metadata(path, tolerant=True).get(PROVENANCE)
     return json.loads(record["history"]) if record else []

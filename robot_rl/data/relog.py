@@ -22,7 +22,7 @@ Content = tuple[EpisodeRows, Sequence[Transition], Iterable[RawMessage]]
 
 
 def write_logs(out: Path, spec: EnvSpec, episodes: Iterable[Content], step: Mapping[str, Any]) -> None:
-    """Write the log of each episode into the folder `out`/episodes, and what was labelled by hand beside them.
+    """Write the log of each episode into `out`/episodes, and what was labelled by hand beside them.
 
     Transitions are logged at their stamps, a message each. A label by key becomes the answer of a person who
     does nothing else. Messages are in the order of their log time.
