@@ -1,12 +1,12 @@
-"""Data sets as views of episode logs: transitions of chosen episodes, stacked arrays, a summary.
+"""Views of episode logs: the episodes of a run, their transitions, stacked arrays.
 
 Nothing is copied into another format: demonstrations, replay buffers and analyses all read the logs of a run.
+`robot_rl.data.dataset` looks at several runs as one data set, and `robot_rl.data.statistics` counts.
 `robot_rl.data.journal.read_journal` gives the same transitions from the learner's journal.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from robot_rl.core.errors import CodecError, LogError
-from robot_rl.core.types import Key, Mode, Source, Transition
+from robot_rl.core.types import Key, Mode, Transition
 from robot_rl.data.codec import TransitionCodec
 from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, attempt_of, read_info, read_raw
 from robot_rl.data.mcap_scan import RawMessage
@@ -51,24 +51,6 @@ class Batch:
     """(n,) int64."""
     stamp: np.ndarray
     """(n,) int64 [ns]."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a folder of logs holds."""
-
-    episodes: dict[str, int]
-    """Mode to the number of episodes."""
-    successes: dict[str, int]
-    """Mode to the number of successful episodes."""
-    unfinished: int
-    """Episodes without a result: given up, or their writer was killed."""
-    steps: int
-    """Transitions."""
-    sources: dict[str, int]
-    """Who acted to the number of transitions."""
-    tasks: tuple[str, ...]
-    """Names of the tasks."""
 
 
 def episodes(
@@ -155,20 +137,6 @@ def stack(batch: Iterable[Transition]) -> Batch:
         episode=column("episode", "int64"),
         step=column("step", "int64"),
         stamp=column("stamp", "int64"),
-    )
-
-
-def summary(path: Path) -> Summary:
-    """Count what the logs below `path` hold."""
-    infos = episodes(path)
-    sources = Counter(transition.source for transition in transitions(path))
-    return Summary(
-        episodes=dict(Counter(info.episode.mode.value for info in infos)),
-        successes=dict(Counter(info.episode.mode.value for info in infos if ended(info, "success"))),
-        unfinished=sum(info.result is None for info in infos),
-        steps=sources.total(),
-        sources={source.name: sources[source] for source in Source if sources[source]},
-        tasks=tuple(sorted({info.spec.name for info in infos})),
     )
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from robot_rl.cli import COMMANDS, main
+from robot_rl.core.types import Mode
+from robot_rl.data.dataset import Dataset
 from robot_rl.data.run_directory import read_metrics
-from robot_rl.data.views import summary as data_summary
+from robot_rl.data.statistics import measure
 
 TINY = [
     "--session.max-steps=60",
@@ -49,8 +51,11 @@ def test_a_run_directory_is_complete(trained):
     assert "hidden" in (trained / "config.yaml").read_text()
     practice = [row for row in read_metrics(trained / "metrics.jsonl") if "practice/length" in row]
     assert practice[-1]["step"] == summary["env_steps"]
-    logs = data_summary(trained / "episodes")
-    assert logs.episodes == {"demo": summary["demonstration_attempts"], "train": summary["episodes"]}
+    modes = measure(Dataset.open(trained / "episodes")).modes
+    assert {mode: found.episodes for mode, found in modes.items()} == {
+        "demo": summary["demonstration_attempts"],
+        "train": summary["episodes"],
+    }
 
 
 def test_the_summary_names_the_demonstrations_that_were_learned_from(trained, capsys):
@@ -88,7 +93,7 @@ def test_record_writes_logs(tmp_path, capsys):
     out = tmp_path / "demos"
     assert run("record", "franka_reach", "--episodes", "2", "--out", str(out), "--json") == 0
     assert json.loads(capsys.readouterr().out)["success_rate"] == 1.0
-    assert data_summary(out / "episodes").episodes == {"demo": 2}
+    assert len(Dataset.open(out / "episodes").only([Mode.DEMO])) == 2
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,15 @@ from robot_rl.core.clock import ManualClock
 from robot_rl.core.errors import LogError
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Pose
 from robot_rl.data import messages
-from robot_rl.data.episode_log import EpisodeLog, episode_path, read, read_info, read_raw, recover
+from robot_rl.data.episode_log import (
+    EpisodeLog,
+    episode_path,
+    read,
+    read_info,
+    read_metadata,
+    read_raw,
+    recover,
+)
 from tests.unit.data_samples import small_spec
 
 SPEC = small_spec()
@@ -74,6 +82,23 @@ def test_messages_and_metadata_come_back(tmp_path: Path) -> None:
     assert info.episode == EPISODE
     assert info.result == RESULT
     assert info.complete
+
+
+def test_notes_come_back_and_outlive_a_recovery(tmp_path: Path) -> None:
+    path = tmp_path / "a.mcap"
+    with EpisodeLog(path, SPEC, EPISODE) as log:
+        log.note("station", {"arm": "left", "person": ""})
+        with pytest.raises(LogError, match=r"'robot_rl.result' is the log's own"):
+            log.note("robot_rl.result", {})
+        write_step(log, 0)
+        log.flush()
+        killed = path.read_bytes()
+    with pytest.raises(LogError, match="is closed"):
+        log.note("late", {})
+    assert read_metadata(path) == {"station": {"arm": "left", "person": ""}}
+    path.write_bytes(killed)
+    recover(path)
+    assert read_metadata(path) == {"station": {"arm": "left", "person": ""}}
 
 
 def test_only_the_wanted_topics_are_read(tmp_path: Path) -> None:
