@@ -60,14 +60,15 @@ class RunDirectory:
         row = {"step": step, "wall_s": wall} | {k: _finite(v) for k, v in values.items()}
         with self._metrics_file.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        board = self._board()
+        board = self.open_board()
         for name, value in values.items():
             if math.isfinite(value):
                 board.add_scalar(name, value, step)
 
-    def _board(self) -> Any:
+    def open_board(self) -> Any:
+        """Load what writes TensorBoard's files, which takes a second; the first `log` does it otherwise."""
         if self._tensorboard is None:
-            from tensorboardX import SummaryWriter  # slow to import, and not needed by a reader of runs
+            from tensorboardX import SummaryWriter  # not needed by a reader of runs
 
             self._tensorboard = SummaryWriter(str(self.path / "tensorboard"))
         return self._tensorboard

@@ -208,6 +208,7 @@ class Actor:
         if self.settings.with_recorder:
             self._wait_for_recorder()
         if not self.lockstep:
+            self.directory.open_board()
             collect_garbage_only_when_told()
         try:
             while (episode := self._next_episode()) is not None:
