@@ -27,7 +27,7 @@ PERMIT_TIMEOUT = 0.16
 FAULT_AFTER = 1.0
 """Without a permit for this long, there is a fault [s]."""
 
-STEADY_AFTER = 1.0
+STEADY_AFTER = 0.5
 """A process is required once it has kept time for this long [s]: while it starts it has more to do."""
 
 LATE_AFTER = 2.0

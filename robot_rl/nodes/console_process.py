@@ -108,6 +108,7 @@ def body(stop: StopFlag) -> None:
             curves.show()
             server.check()
     finally:
+        spinner.say_goodbye()
         server.close()
         scene.close()
         spinner.close()

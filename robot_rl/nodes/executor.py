@@ -141,6 +141,14 @@ class Spinner:
                 retry()
                 next_retry = now + retry_period
 
+    def say_goodbye(self) -> None:
+        """Tell the safety process not to wait for this one, if it was asked to end.
+
+        Only for a process that a person may end while the arm moves, such as a console.
+        """
+        if self.stop.requested and self.heartbeats is not None:
+            self.heartbeats.say_goodbye()
+
     def close(self) -> None:
         """Let go of the executor and destroy the nodes."""
         self.executor.shutdown()

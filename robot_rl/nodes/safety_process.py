@@ -43,7 +43,7 @@ class SafetyProcessSettings:
     """Name of the task."""
     required: str = "console intervention"
     """Processes that the arm may not move without, with spaces between them. Each counts from when it has
-    been heard of for a second: a graph without a console needs none."""
+    been heard of for a while: a graph without a console needs none."""
     heartbeat_timeout: float = HEARTBEAT_TIMEOUT
     """Their longest silence [s]."""
 

@@ -9,7 +9,6 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from robot_rl.control.safety import EMERGENCY_STOP
-from robot_rl.control.safety import EMERGENCY_STOP
 from robot_rl.core.errors import RobotFaultError, RobotRlError, StaleStateError
 from robot_rl.nodes.announcer import Announcer
 from robot_rl.nodes.session_desk import SessionDesk
