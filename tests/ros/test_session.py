@@ -8,12 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from robot_rl.core.types import Mode, Source
-from robot_rl.data.episode_log import read_info
+from robot_rl.data.episode_log import read, read_info
 from robot_rl.data.journal import read_journal
+from robot_rl.data.json_messages import Intervention, decode
 from robot_rl.data.views import episodes, transitions
 from robot_rl.nodes.results_file import read_results
 from robot_rl.nodes.run import JOURNAL, SESSION
-from tests.ros.graphs import Graph, reach, running
+from tests.ros.graphs import PIXELS, Graph, pixels, reach, running
 from tests.ros.operators import operating
 
 
@@ -31,6 +32,11 @@ def successes(graph: Graph) -> list[Path]:
     """Logs of demonstrations that succeeded."""
     infos = (read_info(path, tolerant=True) for path in sorted((graph.out / "episodes").glob("*.mcap")))
     return [info.path for info in infos if info.result is not None and info.result.success]
+
+
+def label_logs(graph: Graph) -> list[Path]:
+    """Logs of episodes for labels, finished or not."""
+    return sorted((graph.out / "episodes").glob("*.mcap"))
 
 
 def test_demonstrations_are_started_taken_back_and_kept(tmp_path: Path) -> None:
@@ -166,3 +172,50 @@ def test_lockstep_is_paused_and_the_learner_rests(tmp_path: Path) -> None:
     assert [t.key.sequence for t in journal(graph)] == list(range(len(journal(graph))))
     practised = sum(r.steps for r in played if r.episode.mode is Mode.TRAIN)
     assert sum(t.source is not Source.DEMO for t in journal(graph)) == practised >= 200
+
+
+def test_labels_are_shown_and_taken_back(tmp_path: Path) -> None:
+    """An episode for labels counts however it ends; the one that is cut by a reset begins anew."""
+    config = pixels(
+        learner__demonstrations=0,
+        session__label_episodes=1,
+        session__max_steps=0,
+        reward="person",
+        goal__time_limit=30.0,
+    )
+    with (
+        running(
+            tmp_path / "run", config, task=PIXELS, clock="realtime", person="operator", policy="hold"
+        ) as graph,
+        operating(graph) as operator,
+    ):
+        state = operator.wait_for("waiting", "labels")
+        assert state.reason == "start begins episode 1 of 1 for labels"
+        operator.tell("start")
+        operator.wait_for("running")
+        operator.rest(0.5)
+        operator.tell("reset")
+        operator.probe.wait(lambda: len(label_logs(graph)) == 2)
+        operator.buttons = "label"
+        operator.rest(1.0)
+        operator.buttons = "failure"
+        operator.probe.wait(lambda: operator.state.undo == 0)
+        operator.buttons = ""
+        assert (
+            operator.state.reason == "start ends the session, all is done, undo takes the last episode back"
+        )
+        operator.tell("undo")
+        operator.wait_for("waiting", "labels")
+        operator.probe.wait(lambda: len(label_logs(graph)) == 1)
+        operator.tell("start")
+        operator.wait_for("running")
+        operator.rest(0.5)
+        operator.buttons = "failure"
+        operator.probe.wait(lambda: operator.state.undo == 1)
+        operator.tell("start")
+        operator.probe.wait(graph.check)
+    (played,) = results(graph)
+    assert (played.episode.index, played.episode.mode, played.success) == (1, Mode.LABEL, False)
+    (undone,) = (graph.out / "episodes" / "undone").glob("*.mcap")
+    said = [decode(Intervention, m.message.data) for m in read(undone, {"intervention/event"})]
+    assert {event.label for event in said} == {-1, 1}
