@@ -20,7 +20,7 @@ from drivers.teleop.mapping import axes_for_twist
 from drivers.teleop.settings import TeleopConfig
 from robot_rl.core.clock import nanoseconds
 from robot_rl.core.errors import DeviceError
-from robot_rl.core.frames import conjugate, multiply, normalise, rotation_vector
+from robot_rl.core.frames import IDENTITY_QUATERNION, conjugate, multiply, normalise, rotation_vector
 from robot_rl.core.types import ArmState, DeviceState, Pose
 
 GAIN = 5.0
@@ -28,6 +28,9 @@ GAIN = 5.0
 
 LINEAR_START = 0.005
 """A leader that leaves its place of rest by this much, within the release time, is moved by a hand [m]."""
+
+PROGRESS = 0.9
+"""A target that has closed what was left to this part of it is on its way."""
 
 ANGULAR_START = 0.05
 """The same for a turn [rad]."""
@@ -108,6 +111,9 @@ class LeaderArm:
         self._name = name
         self._clutch: PoseFollower | None = None
         self._rested_at = 0
+        self._resting = Pose(np.zeros(3), IDENTITY_QUATERNION)
+        self._left = np.inf
+        self._went_on_at = 0
         self._arm: Pose | None = None
         self._in_control = False
 
@@ -132,9 +138,25 @@ class LeaderArm:
         axes = np.zeros(6)
         if self._arm is not None:
             clutch = self._coupled(leader, self._arm)
-            if self._in_control or self._has_left(clutch.leader, leader.pose):
-                axes = axes_towards(self._config, clutch.wanted(leader.pose), self._arm)
+            if self._in_control or _is_apart(leader.pose, clutch.leader):
+                wanted = clutch.wanted(leader.pose)
+                if self._goes_on(leader, wanted, self._arm):
+                    axes = axes_towards(self._config, wanted, self._arm)
         return DeviceState(leader.stamp, axes, leader.buttons, "base")
+
+    def _goes_on(self, leader: LeaderState, wanted: Pose, target: Pose) -> bool:
+        """Whether the leader still moves, or the target still gets nearer.
+
+        What is left at a limit of the workspace, or in a direction that the task does not move in, stays: a
+        leader at rest has to count as one.
+        """
+        way, turn = _difference(wanted, target)
+        left = way / LINEAR_START + turn / ANGULAR_START
+        if _is_apart(leader.pose, self._resting):
+            self._resting, self._left, self._went_on_at = leader.pose, left, leader.stamp
+        elif left < PROGRESS * self._left:
+            self._left, self._went_on_at = left, leader.stamp
+        return leader.stamp - self._went_on_at < nanoseconds(self._config.release_time)
 
     def _coupled(self, leader: LeaderState, target: Pose) -> PoseFollower:
         """The clutch, which holds on to what it has only while the leader leads, or begins to."""
@@ -147,11 +169,16 @@ class LeaderArm:
             self._clutch.target = target
         return self._clutch
 
-    @staticmethod
-    def _has_left(rest: Pose, pose: Pose) -> bool:
-        turn = rotation_vector(multiply(pose.quaternion, conjugate(rest.quaternion)))
-        distance = float(np.linalg.norm(pose.position - rest.position))
-        return distance > LINEAR_START or float(np.linalg.norm(turn)) > ANGULAR_START
-
     def close(self) -> None:
         """Nothing to release: the source belongs to whoever made it."""
+
+
+def _difference(a: Pose, b: Pose) -> tuple[float, float]:
+    """Distance [m] and angle [rad] between two poses."""
+    turn = rotation_vector(multiply(a.quaternion, conjugate(b.quaternion)))
+    return float(np.linalg.norm(a.position - b.position)), float(np.linalg.norm(turn))
+
+
+def _is_apart(a: Pose, b: Pose) -> bool:
+    distance, angle = _difference(a, b)
+    return distance > LINEAR_START or angle > ANGULAR_START

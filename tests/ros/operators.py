@@ -22,6 +22,9 @@ class Operator:
     def __init__(self, probe: Probe, hands: bool) -> None:
         self.probe = probe
         self.buttons = ""
+        self.axes = (0.0,) * 6
+        self.silent = False
+        """Her page is gone."""
         self.said: list[SessionState] = []
         """All that the session has said."""
         self._sequence = 0
@@ -37,9 +40,13 @@ class Operator:
         self.said.append(convert.json_from(SessionState, message))
 
     def _send(self) -> None:
+        if not self.silent:
+            self.send("page-1", self.axes, self.buttons)
+
+    def send(self, who: str, axes: tuple[float, ...], buttons: str = "") -> None:
+        """One message of a page."""
         self._sequence += 1
-        rest = (0.0,) * 6
-        hands = OperatorInput("page-1", self._sequence, *rest, buttons=self.buttons)
+        hands = OperatorInput(who, self._sequence, *axes, buttons=buttons)
         self._input.publish(convert.json_message(hands))
 
     @property

@@ -77,6 +77,8 @@ class Lead:
         self.person = DevicePerson({"leader": device}, self.config, clock=self.time)
         self.person.reset(Episode(0, 0, Mode.TRAIN), arm())
         self.active = False
+        self.moves_in = np.ones(6)
+        """0 for the directions in which the task does not move."""
 
     def go(self, velocity: np.ndarray, duration: float, policy: np.ndarray | None = None) -> None:
         for _ in range(round(duration / 0.01)):
@@ -85,7 +87,7 @@ class Lead:
             command = self.person.read(arm(self.target))
             self.active = command.active
             twist = command.twist if command.active or policy is None else policy
-            self.target = moved(self.target, twist, 0.01)
+            self.target = moved(self.target, twist * self.moves_in, 0.01)
 
 
 STILL = np.zeros(6)
@@ -116,6 +118,25 @@ def test_a_leader_at_rest_leaves_the_policy_alone_wherever_it_goes() -> None:
     lead.go(STILL, 1.0, policy)
     assert not lead.active
     np.testing.assert_allclose(lead.target.position, before + np.array([0.1, 0.0, 0.0]))
+
+
+def test_what_the_robot_cannot_follow_does_not_keep_control() -> None:
+    """The leader is turned, and the task moves without turning: the rest of it stays."""
+    lead = Lead(release_time=0.3)
+    lead.moves_in = np.array([1, 1, 1, 0, 0, 1])
+    lead.go(np.array([0.0, 0.1, 0.0, 0.5, 0.0, 0.0]), 1.0)
+    assert lead.active
+    lead.go(STILL, 3.0)
+    assert not lead.active
+    np.testing.assert_allclose(lead.target.position, HOME.position + np.array([0, 0.1, 0]), atol=LINEAR_START)
+
+
+def test_a_target_that_lags_far_behind_is_still_led() -> None:
+    lead = Lead(linear_speed=0.05)
+    lead.go(4.0 * RIGHT, 1.0)
+    lead.go(STILL, 6.0)
+    np.testing.assert_allclose(lead.target.position, HOME.position + 4.0 * RIGHT[:3], atol=LINEAR_START)
+    assert not lead.active
 
 
 def test_a_tremble_of_the_leader_is_no_motion() -> None:
