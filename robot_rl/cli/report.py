@@ -110,6 +110,8 @@ def print_summary(summary: dict[str, Any], paths: dict[str, Path]) -> None:
         ("critic updates", f"{summary['updates']}"),
         ("training time", f"{summary['train_s']:.0f} s of {summary['wall_s']:.0f} s"),
     ]
+    if (given := summary.get("dataset")) is not None:
+        rows.insert(3, ("demonstrations", f"{given['episodes']}, data set {given['digest']}"))
     print_table(f"{summary['task']}, seed {summary['seed']}", rows)
     for name, path in paths.items():
         print(f"{name:<8} {path}")

@@ -105,13 +105,19 @@ class Dataset:
         if not found:
             there = index_text(info.episode.index for info in self.episodes)
             raise DatasetError(f"there is no episode {index}; there are: {there}")
-        folders = dict.fromkeys(str(info.path.parent) for info in found)
-        if len(folders) > 1:
-            raise DatasetError(
-                f"episode {index} is ambiguous, since it is in {' and in '.join(folders)}: "
-                "name one of them, or merge them first, which numbers their episodes anew"
-            )
+        _check_one_folder(found)
         return _latest(found)
+
+    def check_numbering(self) -> None:
+        """Raise `DatasetError` when two runs have an episode of the same index."""
+        for index in dict.fromkeys(info.episode.index for info in self.episodes):
+            _check_one_folder([info for info in self.episodes if info.episode.index == index])
+
+    def counts(self, episode: EpisodeInfo) -> bool:
+        """Whether this is the attempt at its episode that `find` gives, and no other came to its end later."""
+        run = self._runs[episode.path.parent]
+        attempts = [info for info in run if info.episode.index == episode.episode.index]
+        return _latest(attempts).path == episode.path
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -163,10 +169,9 @@ class Dataset:
     def corrections(self, episode: EpisodeInfo) -> tuple[Correction, ...]:
         """The frames of an episode that were labelled by hand, older ones first.
 
-        Of an episode that ran again they are those of the attempt that `find` gives.
+        Of an episode that ran again they are those of the attempt that `counts`.
         """
-        attempts = [i for i in self._runs[episode.path.parent] if i.episode.index == episode.episode.index]
-        if _latest(attempts).path != episode.path:
+        if not self.counts(episode):
             return ()
         found = self._corrections[episode.path.parent]
         return tuple(one for one in found if one.episode == episode.episode.index)
@@ -242,6 +247,15 @@ def outcome_text(info: EpisodeInfo) -> str:
     if info.result is None:
         return "unfinished"
     return "success" if info.result.success else "fault" if info.result.fault else "failure"
+
+
+def _check_one_folder(attempts: Sequence[EpisodeInfo]) -> None:
+    folders = dict.fromkeys(str(info.path.parent) for info in attempts)
+    if len(folders) > 1:
+        raise DatasetError(
+            f"episode {attempts[0].episode.index} is ambiguous, since it is in {' and in '.join(folders)}: "
+            "name one of them, or merge them first, which numbers their episodes anew"
+        )
 
 
 def _latest(attempts: Sequence[EpisodeInfo]) -> EpisodeInfo:

@@ -76,12 +76,14 @@ def trim(
         out: The new data set; must not exist, or be empty.
         first: Steps to leave out at the begin [control periods].
         last: Steps to leave out at the end [control periods].
-        episodes: Indices of the episodes to trim; None: all.
+        episodes: Indices of the episodes to trim; None: all. Of one that ran again, the attempt that counts.
         drop: Indices of the episodes to leave out.
 
     Raises:
-        DatasetError: An episode does not exist or is too short, or all would be left out.
+        DatasetError: An episode does not exist or is too short, or all would be left out; or two runs number
+            their episodes alike.
     """
+    dataset.check_numbering()
     if first < 0 or last < 0:
         raise DatasetError(f"steps to leave out: {first} and {last}, expected 0 or more")
     for index in (*drop, *(episodes or ())):
@@ -90,11 +92,10 @@ def trim(
     if not kept:
         raise DatasetError("that would leave out every episode")
     chosen = {info.episode.index for info in kept} if episodes is None else set(episodes)
-    cut = first or last
-    edits = [
-        _trimmed(dataset, info, first, last) if cut and info.episode.index in chosen else _same(dataset, info)
-        for info in kept
-    ]
+    edits = []
+    for info in kept:
+        cut = (first or last) and info.episode.index in chosen and dataset.counts(info)
+        edits.append(_trimmed(dataset, info, first, last) if cut else _same(dataset, info))
     arguments = {"first": first, "last": last, "drop": sorted(drop)}
     return _write(dataset, edits, out, "trim", arguments | {"episodes": episodes and sorted(episodes)})
 
@@ -118,8 +119,10 @@ def relabel(
         frames: Ranges of frames and the stage that is reached in them.
 
     Raises:
-        DatasetError: An episode or a frame does not exist, or an episode has no steps to teach.
+        DatasetError: An episode or a frame does not exist, or an episode has no steps to teach; or two runs
+            number their episodes alike.
     """
+    dataset.check_numbering()
     verdicts: dict[Path, Outcome] = {}
     for index, outcome in (outcomes or {}).items():
         verdicts[dataset.find(index).path] = outcome

@@ -118,6 +118,26 @@ def test_too_much_cannot_be_trimmed(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def test_an_attempt_that_was_given_up_is_no_obstacle(tmp_path: Path) -> None:
+    record_run(tmp_path / "a", [Plan(steps=1, finished=False)])
+    record_run(tmp_path / "a", [Plan()], number=1)
+    made = trim(Dataset.open(tmp_path / "a"), tmp_path / "b", first=2, last=1)
+    assert [len(made.transitions(info)) for info in made.episodes] == [1, 3]
+    assert [info.path.stem for info in made.episodes] == ["000000", "000000-1"]
+
+
+def test_runs_that_number_their_episodes_alike_are_merged_first(tmp_path: Path) -> None:
+    record_run(tmp_path / "a", [Plan()])
+    record_run(tmp_path / "b", [Plan(steps=7)])
+    both = Dataset.open(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(DatasetError, match=r"episode 0 is ambiguous.* merge them first"):
+        trim(both, tmp_path / "c", first=1)
+    with pytest.raises(DatasetError, match=r"episode 0 is ambiguous.* merge them first"):
+        relabel(both, tmp_path / "c", {0: "failure"})
+    merged = merge(both, tmp_path / "c")
+    assert len(list(trim(merged, tmp_path / "d", first=1, episodes=[1]).all_transitions())) == 12
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     record_run(tmp_path / "a", [Plan()])
     source = Dataset.open(tmp_path / "a")
