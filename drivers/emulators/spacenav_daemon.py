@@ -53,7 +53,9 @@ class EmulatedSpacenavDaemon:
         self.send(DEVICE, 0)
 
     def close(self) -> None:
-        """End, as when the daemon is stopped."""
+        """End, as when the daemon is stopped; may be called twice."""
+        if self._listener.fileno() < 0:
+            return
         self._path.unlink(missing_ok=True)
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()

@@ -81,8 +81,8 @@ class Gamepad:
         controller.init()
 
     def read(self) -> DeviceState:
-        controller.update()
         pad = self._plug.get()
+        controller.update()
         if not pad.attached():
             raise self._plug.lose(f"{self.name} was unplugged, or is out of range: plug it in again")
         axis = pad.get_axis
@@ -101,15 +101,14 @@ class Gamepad:
         self._plug.close()
 
     def _connect(self) -> controller.Controller:
-        pads = [i for i in range(controller.get_count()) if controller.is_controller(i)]
+        pads = _pads()
         free = [i for i in pads if _instance(i) not in self._taken]
         # Once it was found, it is whichever is plugged in again.
         index = free[:1] if self._instance >= 0 else [i for i in pads[self.which :][:1] if i in free]
         if not index:
             raise DeviceError(
-                f"{self.name} is not there: {len(pads)} gamepads are connected, {len(pads) - len(free)} are in "
-                "use. Plug it in, or switch it on; this user must be allowed to read /dev/input/event* (group "
-                "input)"
+                f"{self.name} is not there: {len(pads)} gamepads are connected, {len(pads) - len(free)} of "
+                "them in use. Plug it in, or switch it on; its user has to be in the group input"
             )
         try:
             pad = controller.Controller(index[0])
@@ -123,6 +122,18 @@ class Gamepad:
         self._taken.discard(self._instance)
         with suppress(pygame.error):
             pad.quit()
+
+
+def gamepad_names() -> list[str]:
+    """What the pads that are connected call themselves."""
+    controller.init()
+    return [controller.name_forindex(index) or "unnamed" for index in _pads()]
+
+
+def _pads() -> list[int]:
+    """SDL's indices of the joysticks whose layout it knows."""
+    controller.update()
+    return [i for i in range(controller.get_count()) if controller.is_controller(i)]
 
 
 def _instance(index: int) -> int:

@@ -3,11 +3,12 @@
 """HID devices by the `hidapi` package, without a system library or a daemon.
 
 On Linux it reads `/dev/hidraw*`, whose reports are whole and whose kernel driver stays in place. These files
-are root's: `UDEV_RULE` gives them to the person who is logged in.
+are root's: `UDEV_RULES` give those of SpaceMice to the person who is logged in.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -19,11 +20,15 @@ else:
 
 from robot_rl.core.errors import DeviceError
 
-UDEV_RULE = 'KERNEL=="hidraw*", ATTRS{idVendor}=="256f|046d", TAG+="uaccess"'
-"""One line of a file below /etc/udev/rules.d, whose number must be below 73 to have an effect."""
+UDEV_RULES = (
+    'KERNEL=="hidraw*", ATTRS{idVendor}=="256f", TAG+="uaccess"',
+    'KERNEL=="hidraw*", ATTRS{idVendor}=="046d", ATTRS{idProduct}=="c62[0-9a-f]", TAG+="uaccess"',
+)
+"""Lines of a file below /etc/udev/rules.d, whose number must be below 73 to have an effect."""
 PERMISSION_HINT = (
-    "this user may not open it. Give the devices to whoever is logged in:\n"
-    f"  echo '{UDEV_RULE}' | sudo tee /etc/udev/rules.d/70-spacemouse.rules\n"
+    "this user may not open it. Give SpaceMice to whoever is logged in:\n"
+    f"  printf '%s\\n' '{UDEV_RULES[0]}' \\\n    '{UDEV_RULES[1]}' \\\n"
+    "    | sudo tee /etc/udev/rules.d/70-spacemouse.rules\n"
     "  sudo udevadm control --reload && sudo udevadm trigger\n"
     "and plug it in again"
 )
@@ -90,8 +95,7 @@ class HidApi:
         try:
             device.open_path(path.encode())
         except OSError as error:
-            readable = not path.startswith("/") or _may_open(Path(path))
-            why = str(error) if readable else PERMISSION_HINT
+            why = str(error) if may_open(path) else PERMISSION_HINT
             raise DeviceError(f"the HID device {path} cannot be opened: {why}") from None
         device.set_nonblocking(1)
         return _Opened(device)
@@ -111,11 +115,8 @@ class _Opened:
         self._device.close()
 
 
-def _may_open(path: Path) -> bool:
-    try:
-        with path.open("r+b", buffering=0):
-            return True
-    except PermissionError:
-        return False
-    except OSError:
-        return True
+def may_open(path: str) -> bool:
+    """Whether this user may read and write the device, where it is a file of the system."""
+    effective = os.access in os.supports_effective_ids
+    there = Path(path).exists()
+    return not there or os.access(path, os.R_OK | os.W_OK, effective_ids=effective)

@@ -73,7 +73,7 @@ class SpaceMouse:
         self.which = which
         self.refused = 0
         """Reports so far that no SpaceMouse sends."""
-        self._given_words = words
+        self._given_words = None if words is None else check_words(words)
         self._dead_man = dead_man
         self._transport = transport if transport is not None else HidApi()
         self._clock = clock
@@ -159,7 +159,7 @@ class SpaceMouse:
         words = self._given_words
         if words is None:
             words = TWO_BUTTONS if (info.vendor, info.product) in OWN_NUMBERS else ALL_BUTTONS
-        return check_words({**words, 1: "dead_man"} if self._dead_man else words)
+        return {**words, 1: "dead_man"} if self._dead_man else words
 
 
 def spacemice(transport: HidTransport) -> list[HidInfo]:

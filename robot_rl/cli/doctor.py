@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from drivers.teleop.connected import connected_devices
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.report import print_json
 from robot_rl.core.siblings import SiblingError, check_siblings
@@ -63,6 +64,8 @@ def examine() -> list[Finding]:
     findings = [check() for check in checks]
     findings += [_package(*row) for row in PACKAGES]
     findings += [_camera_library(*row) for row in CAMERAS]
+    findings += [_package(*row) for row in DEVICES]
+    findings += _devices()
     findings += [_offscreen(), _shared_memory(), _isolation(), _compiler()]
     return findings
 
@@ -99,6 +102,22 @@ def _camera_library(module: str, needed_for: str, libraries: str) -> Finding:
         except ImportError as error:
             return Finding(module, "missing", f"does not load: {error}", libraries)
     return finding
+
+
+DEVICES = (
+    ("hid", "SpaceMouse", "pip install 'robot-rl[devices]'"),
+    ("pygame", "gamepads", "pip install 'robot-rl[devices]'"),
+)
+"""Module, what needs it, how to get it."""
+
+
+def _devices() -> list[Finding]:
+    """The devices in a person's hand that are connected."""
+    found = [
+        Finding(f"device {device.name}", "missing" if device.problem else "ok", device.what, device.problem)
+        for device in connected_devices()
+    ]
+    return found or [Finding("devices", "ok", "none connected: the console in the browser is one")]
 
 
 def _python() -> Finding:
