@@ -77,7 +77,7 @@ class _Follower(threading.Thread):
         self._progress = progress
         self._seen = 0
         self._standing = out / SESSION
-        self._stood = self._standstill()
+        self._stood = self._where()
         self._stop_event = threading.Event()
 
     def run(self) -> None:
@@ -97,17 +97,17 @@ class _Follower(threading.Thread):
             self._session.add(result)
             self._progress.episode(phase)
         self._seen = len(results)
-        stands = self._standstill()
+        stands = self._where()
         if stands != self._stood:
             self._stood = stands
-            self._progress.standstill(*stands)
+            self._progress.standing(*stands)
 
-    def _standstill(self) -> tuple[str, str]:
-        """What the session does, and why it stands still."""
+    def _where(self) -> tuple[str, str, str]:
+        """Phase, activity and reason of the session."""
         if not self._standing.exists():
-            return "running", ""
+            return "starting", "running", ""
         state = json.loads(self._standing.read_text())
-        return state["activity"], state["reason"]
+        return state["phase"], state["activity"], state["reason"]
 
 
 def finish(out: Path, config: ArmTaskConfig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from robot_rl.env.session import RECENT, Evaluation, Session
+from robot_rl.env.session import PHASES, RECENT, Evaluation, Session
 
 
 class TrainingProgress:
@@ -52,9 +52,10 @@ class TrainingProgress:
         self._phase = phase
         self._show(phase)
 
-    def standstill(self, activity: str, reason: str) -> None:
-        """Show that the session stands still, and why; with "running" that it goes on."""
+    def standing(self, phase: str, activity: str, reason: str) -> None:
+        """Show where the session is, and why it stands still if it does."""
         if activity == "running":
+            self._phase = phase if phase in PHASES else self._phase
             self._show(self._phase)
         elif self._bar.disable:
             self.line(f"{activity}: {reason}")

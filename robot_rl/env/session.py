@@ -23,6 +23,9 @@ LABEL_SEEDS = 300_000
 ATTEMPTS = 4
 """Attempts for each wanted demonstration after which a scripted person gives up."""
 
+PHASES = ("labels", "demonstrations", "practice", "evaluation", "final evaluation")
+"""What a session consists of; a phase may be short of episodes, and be left out."""
+
 RECENT = 20
 """Practice episodes that `SessionRecord.alone_lately` looks back on."""
 
@@ -156,7 +159,7 @@ class Session:
 
     @property
     def phase(self) -> str:
-        """One of "labels", "demonstrations", "practice", "evaluation", "final evaluation", "done"."""
+        """One of `PHASES`, or "done"."""
         if self._requested is not None:
             return self.phase_of(self._requested)
         if len(self.record.labels) < self.config.label_episodes:

@@ -64,9 +64,9 @@ def test_an_unknown_device_is_named_before_anything_starts(tmp_path: Path) -> No
 def test_without_a_bar_each_standstill_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     config = tasks.load("franka_reach")
     with TrainingProgress(Session(config.session, 0, 1), config.learner.utd_ratio) as progress:
-        progress.standstill("waiting", "start begins demonstration 1 of 1")
-        progress.standstill("running", "")
-        progress.standstill("paused", "paused by page-1: start goes on")
+        progress.standing("demonstrations", "waiting", "start begins demonstration 1 of 1")
+        progress.standing("demonstrations", "running", "")
+        progress.standing("practice", "paused", "paused by page-1: start goes on")
     assert capsys.readouterr().err.splitlines() == [
         "waiting: start begins demonstration 1 of 1",
         "paused: paused by page-1: start goes on",
