@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -18,6 +19,7 @@ from robot_rl.core.types import ArmCommand, Pose
 from robot_rl.data.black_box import FOLDER, read_fault
 from robot_rl.data.episode_log import read
 from robot_rl.nodes.convert import command_messages, json_from, json_message, pose_from
+from robot_rl.nodes.executor import Spinner, StopFlag
 from robot_rl.nodes.messages import EpisodeRequest, Permit, SafetyState
 from robot_rl.nodes.qos import LOG
 from tests.ros.graphs import Graph, reach, running
@@ -134,6 +136,46 @@ def test_whoever_is_silent_the_arm_holds(tmp_path: Path) -> None:
     assert [r.rstrip("0123456789. s") for r in reasons] == [WATCH_SILENT, PERSON_SILENT]
     topics = {m.topic for m in read(boxes[1])}
     assert {"arm/pose", "safety/state", "safety/permit", "heartbeat", "session/state"} <= topics
+
+
+def test_a_console_that_hangs_is_missed_and_one_that_was_closed_is_not(tmp_path: Path) -> None:
+    """A process's own loop sends its heartbeats: here the loop is the test's."""
+    permits: list[Permit] = []
+
+    def hear(message: String) -> None:
+        permits.append(json_from(Permit, message))
+
+    with (
+        running(tmp_path / "run", CONFIG, clock="realtime", only=("safety",)) as graph,
+        probing(graph) as probe,
+    ):
+        stop = StopFlag("console")
+        console = Spinner(stop, Node("console"))
+        assert console.heartbeats is not None
+        probe.node.create_subscription(String, "safety/permit", hear, LOG)
+        probe.wait(lambda: permits)
+
+        def listen(duration: float, turning: bool) -> Permit:
+            """Hear permits for a while [s], with or without turns of the loop; return the last one."""
+            end = time.monotonic() + duration
+            while time.monotonic() < end:
+                if turning:
+                    console.spin_once(0.0)
+                probe.executor.spin_once(timeout_sec=0.01)
+            return permits[-1]
+
+        while listen(2.0, turning=True).allowed and listen(1.0, turning=False).allowed:
+            pass  # it has to keep time for a while to be missed
+        hung = permits[-1]
+        assert hung.reason.startswith("the process 'console' is silent for")
+        assert "console" in hung.late
+        while not listen(0.2, turning=True).allowed:
+            pass
+
+        stop.requested = True
+        console.say_goodbye()
+        assert listen(1.0, turning=False).allowed
+        console.close()
 
 
 @pytest.mark.parametrize("clock", ["lockstep", "realtime"])

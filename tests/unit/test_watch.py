@@ -67,7 +67,7 @@ def test_a_process_is_required_once_it_has_kept_time() -> None:
     assert watch.verdict(10_000 * MS).reason == ""
     now = 10_000
     for pause in (600, 900, 700, 3000):
-        for _ in range(15):
+        for _ in range(8):
             watch.hear("intervention", 1, now * MS)
             now += BEAT
         now += pause
