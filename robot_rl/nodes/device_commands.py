@@ -23,19 +23,20 @@ class DeviceCommands:
     def __init__(self, node: Node) -> None:
         """Follow the session and publish commands, as `node`."""
         self._node = node
-        self._session: SessionState | None = None
+        self.session: SessionState | None = None
+        """What the session said last; None before that."""
         self._commands = node.create_publisher(String, "operator/command", STREAM)
         node.create_subscription(String, "session/state", self._on_session, LATCHED)
 
     def _on_session(self, message: String) -> None:
         try:
-            self._session = json_from(SessionState, message)
+            self.session = json_from(SessionState, message)
         except CodecError as error:
             self._node.get_logger().error(f"session/state ignored: {error}")
 
     def press(self, device: str, buttons: frozenset[str]) -> None:
         """Some buttons of a device went down."""
-        session = self._session
+        session = self.session
         if device == CONSOLE or session is None or session.activity != "waiting":
             return
         if "take_over" in buttons:
