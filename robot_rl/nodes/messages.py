@@ -167,7 +167,7 @@ class SessionState:
     spec: str
     """Digest of the environment's spec."""
     phase: str
-    """A phase of `Session`, or "starting", "held" or "done"."""
+    """A phase of `Session`, or "starting" or "done"."""
     steps: int
     """Practice so far [environment steps]."""
     reason: str = ""
