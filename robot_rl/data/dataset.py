@@ -110,14 +110,15 @@ class Dataset:
 
     def check_numbering(self) -> None:
         """Raise `DatasetError` when two runs have an episode of the same index."""
-        for index in dict.fromkeys(info.episode.index for info in self.episodes):
-            _check_one_folder([info for info in self.episodes if info.episode.index == index])
+        by_index: dict[int, list[EpisodeInfo]] = {}
+        for info in self.episodes:
+            by_index.setdefault(info.episode.index, []).append(info)
+        for attempts in by_index.values():
+            _check_one_folder(attempts)
 
     def counts(self, episode: EpisodeInfo) -> bool:
-        """Whether this is the attempt at its episode that `find` gives, and no other came to its end later."""
-        run = self._runs[episode.path.parent]
-        attempts = [info for info in run if info.episode.index == episode.episode.index]
-        return _latest(attempts).path == episode.path
+        """Whether this is the attempt at its episode that `find` gives."""
+        return _latest(self._attempts[episode.path.parent, episode.episode.index]).path == episode.path
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -219,6 +220,14 @@ class Dataset:
         for info in self._logs:
             runs.setdefault(info.path.parent, []).append(info)
         return runs
+
+    @cached_property
+    def _attempts(self) -> dict[tuple[Path, int], list[EpisodeInfo]]:
+        """Folder and index of an episode to its logs."""
+        attempts: dict[tuple[Path, int], list[EpisodeInfo]] = {}
+        for info in self._logs:
+            attempts.setdefault((info.path.parent, info.episode.index), []).append(info)
+        return attempts
 
     @cached_property
     def _held(self) -> dict[Path, dict[Path, set[Key]]]:

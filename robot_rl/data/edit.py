@@ -7,7 +7,7 @@ In the new logs each transition lies once, in the log of its own episode. The me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -92,10 +92,13 @@ def trim(
     if not kept:
         raise DatasetError("that would leave out every episode")
     chosen = {info.episode.index for info in kept} if episodes is None else set(episodes)
-    edits = []
-    for info in kept:
-        cut = (first or last) and info.episode.index in chosen and dataset.counts(info)
-        edits.append(_trimmed(dataset, info, first, last) if cut else _same(dataset, info))
+    # An episode at a time: the transitions of a long run may not fit into the memory.
+    edits = (
+        _trimmed(dataset, info, first, last)
+        if (first or last) and info.episode.index in chosen and dataset.counts(info)
+        else _same(dataset, info)
+        for info in kept
+    )
     arguments = {"first": first, "last": last, "drop": sorted(drop)}
     return _write(dataset, edits, out, "trim", arguments | {"episodes": episodes and sorted(episodes)})
 
@@ -131,13 +134,10 @@ def relabel(
         info = dataset.find(correction.episode)
         _check_frames(info, correction)
         added.setdefault(info.path, []).append(correction)
-    edits = []
-    for info in dataset.episodes:
-        edited = _same(dataset, info)
-        if info.path in verdicts:
-            edited = _judged(edited, verdicts[info.path])
-        corrections = (*edited.corrections, *added.get(info.path, ()))
-        edits.append(replace(edited, corrections=corrections))
+    edits = (
+        _relabelled(_same(dataset, info), verdicts.get(info.path), added.get(info.path, ()))
+        for info in dataset.episodes
+    )
     arguments = {
         "outcomes": {str(index): outcome for index, outcome in (outcomes or {}).items()},
         "frames": [[c.episode, c.first, c.last, c.stage] for c in frames],
@@ -154,7 +154,15 @@ def merge(dataset: Dataset, out: Path) -> Dataset:
     Raises:
         DatasetError: The same episode is in two of the folders.
     """
-    edits: list[Edited] = []
+    return _write(dataset, _merged(dataset), out, "merge", {})
+
+
+def _same(dataset: Dataset, info: EpisodeInfo) -> Edited:
+    transitions = {transition.key: transition for transition in dataset.transitions(info)}
+    return Edited(info, info.episode, info.result, transitions, dataset.corrections(info))
+
+
+def _merged(dataset: Dataset) -> Iterator[Edited]:
     seen: dict[str, EpisodeInfo] = {}
     taken: set[tuple[str, int]] = set()
     renumbered: dict[tuple[Path, str, int], int] = {}
@@ -177,15 +185,7 @@ def merge(dataset: Dataset, out: Path) -> Dataset:
         episode = replace(info.episode, index=index)
         result = replace(info.result, episode=episode) if info.result is not None else None
         corrections = tuple(replace(c, episode=index) for c in edited.corrections)
-        edits.append(
-            replace(edited, episode=episode, result=result, transitions=moved, corrections=corrections)
-        )
-    return _write(dataset, edits, out, "merge", {})
-
-
-def _same(dataset: Dataset, info: EpisodeInfo) -> Edited:
-    transitions = {transition.key: transition for transition in dataset.transitions(info)}
-    return Edited(info, info.episode, info.result, transitions, dataset.corrections(info))
+        yield replace(edited, episode=episode, result=result, transitions=moved, corrections=corrections)
 
 
 def _trimmed(dataset: Dataset, info: EpisodeInfo, first: int, last: int) -> Edited:
@@ -237,6 +237,11 @@ def _counted(result: EpisodeResult, rows: Sequence[Transition]) -> EpisodeResult
     )
 
 
+def _relabelled(edited: Edited, outcome: Outcome | None, added: Sequence[Correction]) -> Edited:
+    judged = _judged(edited, outcome) if outcome is not None else edited
+    return replace(judged, corrections=(*edited.corrections, *added))
+
+
 def _judged(edited: Edited, outcome: Outcome) -> Edited:
     """The episode with the person's verdict in its last transition and in its result."""
     success, rows, mode = outcome == "success", dict(edited.transitions), edited.episode.mode
@@ -284,7 +289,7 @@ def _check_frames(info: EpisodeInfo, correction: Correction) -> None:
 
 
 def _write(
-    dataset: Dataset, edits: Sequence[Edited], out: Path, operation: str, arguments: dict[str, Any]
+    dataset: Dataset, edits: Iterable[Edited], out: Path, operation: str, arguments: dict[str, Any]
 ) -> Dataset:
     """Write the episodes to a new folder, which is there when all of it is."""
     if out.is_dir() and not any(out.iterdir()):
