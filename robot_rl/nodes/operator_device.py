@@ -34,6 +34,7 @@ class ConsoleDevice:
         node: Node,
         on_input: Callable[[], None] = lambda: None,
         on_e_stop: Callable[[str], None] = lambda reason: None,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Listen to the console.
 
@@ -41,8 +42,10 @@ class ConsoleDevice:
             node: Owns the subscription.
             on_input: Called when something has come.
             on_e_stop: Called with a reason when a browser whose input is refused presses the e-stop.
+            clock: Steady time [ns].
         """
         self._node = node
+        self._clock = clock
         self._on_input = on_input
         self._on_e_stop = on_e_stop
         self._input: OperatorInput | None = None
@@ -62,7 +65,7 @@ class ConsoleDevice:
         except CodecError as error:
             self._node.get_logger().error(f"operator/input ignored: {error}", throttle_duration_sec=1.0)
             return
-        now = time.monotonic_ns()
+        now = self._clock()
         buttons = frozenset(hands.buttons.split())
         before = self._input
         if before is not None and hands.who != before.who and now - self._arrived_at < nanoseconds(TURN):

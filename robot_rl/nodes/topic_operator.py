@@ -8,6 +8,7 @@ back to the policy that way.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -39,12 +40,21 @@ ANSWER_TIME = 0.1
 class TopicOperator:
     """The `Teleop` of an operator at the intervention node, on the real clock."""
 
-    def __init__(self, robot: TopicRobot) -> None:
+    def __init__(self, robot: TopicRobot, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """Listen to the intervention node.
+
+        Args:
+            robot: Whose ticks and reset requests count.
+            clock: Steady time [ns].
+        """
         self.robot = robot
+        self._clock = clock
         self._twists: dict[int, TwistStamped] = {}
         self._events: dict[int, Intervention] = {}
         self._newest: tuple[Intervention, TeleopCommand] | None = None
         """The event that came last and, with its twist, what it means."""
+        self.heard = -1
+        """Stamp of the newest that she said [ns], -1 before the first."""
         self._arrived_at = 0
         self._good_at = 0
         """When she, or the policy that she looks after, was last known to be in control [ns]."""
@@ -60,7 +70,7 @@ class TopicOperator:
         """Forget the episode before, and wait a moment for what she wants in this one."""
         self._always_hers = episode.mode in (Mode.DEMO, Mode.LABEL)
         self._outcome = ""
-        self._good_at = time.monotonic_ns()
+        self._good_at = self._clock()
         deadline = time.monotonic() + ANSWER_TIME
         while self._answer() is None and (left := deadline - time.monotonic()) > 0:
             self.robot.spinner.spin_once(left)
@@ -69,7 +79,7 @@ class TopicOperator:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
-        now = time.monotonic_ns()
+        now = self._clock()
         outcome, self._outcome = self._outcome, ""
         command = self._answer()
         if command is not None and not command.lost:
@@ -87,7 +97,7 @@ class TopicOperator:
         """Whether she is heard of, and the device in control is there."""
         if self._newest is None or self._newest[1].lost:
             return False
-        return time.monotonic_ns() - self._arrived_at <= nanoseconds(MAX_AGE_OF_POLICY)
+        return self._clock() - self._arrived_at <= nanoseconds(MAX_AGE_OF_POLICY)
 
     def _answer(self) -> TeleopCommand | None:
         """The newest that she said about this episode; where it is hers throughout, only what she does."""
@@ -132,8 +142,8 @@ class TopicOperator:
             return
         event = self._events[stamp]
         self._newest = event, teleop_command(self._twists[stamp], event)
-        self._arrived_at = time.monotonic_ns()
-        self._who = event.who
+        self._arrived_at = self._clock()
+        self._who, self.heard = event.who, stamp
         # What came before it will not be paired any more.
         for kept in (self._twists, self._events):
             for old in list(kept):
