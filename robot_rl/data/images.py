@@ -17,6 +17,9 @@ from robot_rl.data.messages import IMAGE, deserialize
 ENCODINGS = ("rgb8", "bgr8")
 """What `picture` reads; colours always come out as RGB."""
 
+LONGEST_GAP = 0.5
+"""No actor acts on a picture that is further from its tick [s]; there the log lacks the right one."""
+
 
 def picture(message: Any) -> StampedImage:
     """The picture of a `sensor_msgs/Image`; `LogError` when its encoding or size is not one that we read."""

@@ -45,14 +45,11 @@ class DataFiles:
 class VideoFiles:
     """Videos of one camera, a new one when one is full."""
 
-    def __init__(
-        self, out: Path, key: str, limit: int, rate: float, size: tuple[int, int], lossless: bool
-    ) -> None:
+    def __init__(self, out: Path, key: str, limit: int, rate: float, lossless: bool) -> None:
         self._out = out
         self._key = key
         self._limit = limit
         self._rate = rate
-        self._size = size
         self._lossless = lossless
         self._count = 0
         """Files begun."""
@@ -63,8 +60,8 @@ class VideoFiles:
         if self._writer is not None and self._writer.size >= self._limit:
             self.close()
         if self._writer is None:
-            path = self._out / fmt.VIDEO.format(video_key=self._key, **fmt.place(self._count))
-            self._writer = VideoWriter(path, self._rate, *self._size, self._lossless)
+            height, width, _ = images[0].shape
+            self._writer = VideoWriter(self._path(self._count), self._rate, height, width, self._lossless)
             self._count += 1
         start = self._writer.count
         for image in images:
@@ -81,6 +78,8 @@ class VideoFiles:
             self._writer = None
 
     def info(self) -> dict[str, Any]:
-        """Of the first video, once it is complete."""
-        path = self._out / fmt.VIDEO.format(video_key=self._key, **fmt.place(0))
-        return video_info(path) if self._writer is None else {}
+        """What LeRobot keeps about the videos; they are closed."""
+        return video_info(self._path(0))
+
+    def _path(self, number: int) -> Path:
+        return self._out / fmt.VIDEO.format(video_key=self._key, **fmt.place(number))

@@ -26,7 +26,8 @@ from robot_rl.data.columns import (
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.images import image_topic
 from robot_rl.data.lerobot_foreign import ImportedEpisode, foreign_episodes
-from robot_rl.data.lerobot_reader import LeRobotFolder, Row, decode_picture
+from robot_rl.data.lerobot_pictures import decode_picture
+from robot_rl.data.lerobot_reader import LeRobotFolder, Row
 from robot_rl.data.mcap_scan import RawMessage
 from robot_rl.data.recorder import optical_frame
 from robot_rl.data.relog import Content, write_logs
@@ -98,6 +99,10 @@ class _Export:
         self._cameras = [name for name in folder.cameras if f"{fmt.PICTURE_STAMP}{name}" in folder.features]
         self._side = _Rows(folder.root / fmt.OBSERVATIONS) if fmt.side_names(self.spec.observation) else None
         self._next = _Rows(folder.root / fmt.NEXT_OBSERVATIONS)
+        for camera in self._cameras:
+            for name in (f"{fmt.PICTURE}{camera}", f"{fmt.PICTURE_STAMP}{camera}"):
+                if name not in self._next.table.column_names:
+                    raise DatasetError(f"{self._next.path} has no column {name!r}")
 
     def episodes(self) -> Iterator[ImportedEpisode]:
         for row in self._folder.episodes:
@@ -154,6 +159,9 @@ class _Rows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.table = read_table(path)
+        for name in Key._fields:
+            if name not in self.table.column_names:
+                raise DatasetError(f"{path} has no column {name!r}")
         columns = (to_numpy(self.table.column(name), SCALARS[name]).tolist() for name in Key._fields)
         self.places: dict[tuple, int] = {key: i for i, key in enumerate(zip(*columns, strict=True))}
         self._columns: dict[str, np.ndarray] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import numpy as np
 from robot_rl.core.errors import DatasetError
 from robot_rl.data import lerobot_format as fmt
 from robot_rl.data.arrow import need, read_table, to_numpy
+from robot_rl.data.lerobot_pictures import decode_picture
 from robot_rl.data.video import read_video
 
 Row = Mapping[str, Any]
@@ -101,10 +101,13 @@ class LeRobotFolder:
             for name in ("fps", "features", "data_path"):
                 if name not in info:
                     raise DatasetError(f"{path} has no {name!r}")
+            for name, row in info["features"].items():
+                if not {"dtype", "shape"} <= set(row):
+                    raise DatasetError(f"{path} does not say dtype and shape of the feature {name!r}")
             return info
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(f"{self.root} is not a LeRobot data set: it has no {fmt.INFO}") from None
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise DatasetError(f"{path} is damaged: {error}") from None
 
     def _read_tasks(self) -> list[str]:
@@ -171,13 +174,3 @@ class LeRobotFolder:
                 raise DatasetError(f"the picture {path} of {key} is missing")
             return decode_picture(path.read_bytes(), str(path))
         return decode_picture(cell["bytes"], f"{self.root}: a picture of {key}")
-
-
-def decode_picture(data: bytes, what: str) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of an image file; `DatasetError` when it is none."""
-    image = need("PIL.Image", "pillow")
-    try:
-        with image.open(io.BytesIO(data)) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{what} is not an image file, or a damaged one: {error}") from None

@@ -7,7 +7,7 @@ own tools sample pictures and estimate quantiles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -71,6 +71,36 @@ class PictureStats:
         return {name: value.reshape(3, 1, 1) for name, value in values.items()} | {
             "count": np.array([self.count])
         }
+
+
+class DatasetStats:
+    """Of all features, episode after episode."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, list[np.ndarray]] = {}
+        self._pictures: dict[str, PictureStats] = {}
+
+    def add(
+        self, frames: Mapping[str, np.ndarray], pictures: Mapping[str, Sequence[np.ndarray]]
+    ) -> dict[str, Stats]:
+        """Take in an episode and return what it amounts to alone; text has no statistics."""
+        stats = {}
+        for name, column in frames.items():
+            if column.dtype.kind != "U":
+                self._numbers.setdefault(name, []).append(column)
+                stats[name] = number_stats(column)
+        for name, images in pictures.items():
+            counted = PictureStats()
+            for image in images:
+                counted.add(image)
+            self._pictures.setdefault(name, PictureStats()).merge(counted)
+            stats[name] = counted.stats()
+        return stats
+
+    def total(self) -> dict[str, Stats]:
+        """Of all episodes together."""
+        numbers = {name: number_stats(np.concatenate(columns)) for name, columns in self._numbers.items()}
+        return numbers | {name: counted.stats() for name, counted in self._pictures.items()}
 
 
 def to_json(stats: Mapping[str, Stats]) -> dict[str, dict[str, list]]:

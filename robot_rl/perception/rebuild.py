@@ -20,12 +20,9 @@ from robot_rl.core.errors import LogError
 from robot_rl.core.spec import EnvSpec, Observation, Spec
 from robot_rl.core.types import CameraFeatures, Mode, Transition
 from robot_rl.data.episode_log import EpisodeInfo
-from robot_rl.data.images import image_topic, images
+from robot_rl.data.images import LONGEST_GAP, image_topic, images
 from robot_rl.data.views import Outcome, episodes, transitions
 from robot_rl.perception.encoder import FrameEncoder
-
-LONGEST_GAP = 0.5
-"""No actor acts on a picture that is further from its tick [s]; there the log lacks the right one."""
 
 _FEATURES, _CROPS = ".features", ".crops"
 

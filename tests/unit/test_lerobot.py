@@ -307,6 +307,26 @@ def test_counts_must_agree(exports: dict[str, Path], tmp_path: Path) -> None:
         import_lerobot(broken, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["run", "picture.side", "observation.tcp.position"])
+def test_missing_columns_are_named(exports: dict[str, Path], tmp_path: Path, name: str) -> None:
+    broken = Path(shutil.copytree(exports["png"], tmp_path / "broken"))
+    path = broken / fmt.NEXT_OBSERVATIONS
+    pq.write_table(pq.read_table(path).drop_columns([name]), path)
+    with pytest.raises(DatasetError, match=f"next_observations.parquet.* column '{name}'"):
+        import_lerobot(broken, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is damaged"), ("[]", "is damaged"), ('{"codebase_version": "v3.0"}', "has no 'fps'")],
+)
+def test_a_damaged_info_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / fmt.INFO).write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        import_lerobot(tmp_path, tmp_path / "out")
+
+
 def test_another_spec_is_refused(seen: Dataset, exports: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not fit the wanted task"):
         import_lerobot(exports["none"], tmp_path / "out", small_spec())
