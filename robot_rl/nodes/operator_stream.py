@@ -90,7 +90,7 @@ class OperatorStream:
             return ConsoleDevice(self._node, self._on_input, self._e_stop)
         if name == "leader":
             return LeaderArm(LeaderTopics(self._node), config)
-        return open_device(name)
+        return open_device(name, config.dead_man)
 
     def answer(self) -> None:
         """Read the devices and say what she wants now."""
