@@ -107,7 +107,7 @@ class Keyboard:
         except (OSError, termios.error) as error:
             raise DeviceError(
                 f"{self.name}: {self.path} is no terminal to read keys from ({error}): start this in a "
-                "terminal, or name one as keyboard:/dev/pts/N; the command `tty` says its name"
+                "terminal, or name one in which nothing reads, as keyboard:/dev/pts/N (see `tty`)"
             ) from None
 
 

@@ -95,7 +95,8 @@ class SpaceMouse:
                 f"{self.name} sends what no SpaceMouse sends, {self.refused} reports so far: plug it in "
                 "again, or name another one, such as spacemouse:1"
             )
-        return DeviceState(now, self._decoder.axes(now), spoken(self._words, self._decoder.buttons))
+        held, self._pressed = self._pressed | self._decoder.buttons, frozenset()
+        return DeviceState(now, self._decoder.axes(now), spoken(self._words, held))
 
     def close(self) -> None:
         self._plug.close()
@@ -105,6 +106,8 @@ class SpaceMouse:
         verdict = self._decoder.feed(report, now)
         if verdict is Verdict.TAKEN:
             self._in_a_row = 0
+            # A press counts though the button is up again before anybody reads.
+            self._pressed |= self._decoder.buttons
         elif verdict is Verdict.REFUSED:
             if self.refused == 0:
                 logger.warning("%s sent a report that makes no sense: %s", self.name, report.hex(" "))
@@ -119,6 +122,7 @@ class SpaceMouse:
         self._taken.add(info.path)
         self._last = info
         self._decoder = ReportDecoder()
+        self._pressed: frozenset[int] = frozenset()
         self._in_a_row = 0
         self._refused_at = self._clock() - GARBAGE_GAP
         self._words = self._meanings(info)

@@ -102,8 +102,9 @@ class SpaceNav:
             raise DeviceError(f"{self.name}: the device was unplugged: plug it in again")
         now = self._clock()
         x, y, z, rx, ry, rz = self._axes if now - self._moved < STILL else np.zeros(6)
+        held, self._pressed = self._held | self._pressed, set()
         axes = np.array([z, -x, y, rz, -rx, ry]) + 0.0
-        return DeviceState(now, axes, spoken(self._words, self._held))
+        return DeviceState(now, axes, spoken(self._words, held))
 
     def close(self) -> None:
         self._plug.close()
@@ -118,6 +119,8 @@ class SpaceNav:
                 self._removed = False
             elif kind == PRESS and 0 <= data[0] < MAX_BUTTONS:
                 self._held.add(data[0])
+                # A press counts though the button is up again before anybody reads.
+                self._pressed.add(data[0])
                 self._removed = False
             elif kind == RELEASE and 0 <= data[0] < MAX_BUTTONS:
                 self._held.discard(data[0])
@@ -132,6 +135,7 @@ class SpaceNav:
         self._axes = np.zeros(6)
         self._moved = 0
         self._held: set[int] = set()
+        self._pressed: set[int] = set()
 
     def _connect(self) -> socket.socket:
         for _ in range(ATTEMPTS):

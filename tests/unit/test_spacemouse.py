@@ -103,6 +103,16 @@ def test_wireless_one_out_of_range_is_at_rest(desk: Callable[..., Desk]) -> None
     assert device.read().axes[0] == 1.0
 
 
+def test_a_press_between_two_reads_counts(desk: Callable[..., Desk]) -> None:
+    d = desk(COMPACT)
+    device = d.device()
+    device.read()
+    d.mice[0].press([0])
+    d.mice[0].press([])
+    assert device.read().buttons == {"toggle"}
+    assert device.read().buttons == frozenset()
+
+
 def test_two_at_once_never_swap_hands(desk: Callable[..., Desk]) -> None:
     d = desk(COMPACT, COMPACT)
     left, right = d.device(0), d.device(1)

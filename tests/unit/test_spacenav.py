@@ -88,6 +88,10 @@ def test_words_of_the_buttons(
     assert device.read().buttons == {"take_over"}
     daemon.send(RELEASE, 1)
     assert device.read().buttons == frozenset()
+    daemon.send(PRESS, 0)
+    daemon.send(RELEASE, 0)
+    assert device.read().buttons == {"toggle"}  # though it is up again
+    assert device.read().buttons == frozenset()
     assert SpaceNav("none", words={0: "dead_man"}, dead_man=True).name == "spacenav"
 
 
