@@ -365,6 +365,9 @@ class Actor:
         self, episode: Episode, event: str, result: EpisodeResult | None = None, reason: str = ""
     ) -> None:
         message = episode_event(self.robot.stamp, episode, event, result, reason)
+        if result is not None and result.steps and not self.lockstep:
+            timing = self.robot.timing(newest=result.steps)
+            message.result.update({k: v for k, v in timing.items() if k.startswith("latency")})
         self.robot.events.publish(json_message(message))
 
     def _on_evaluation(self, evaluation: Evaluation) -> None:

@@ -152,7 +152,8 @@ class EpisodeEvent:
     seed: int
     mode: str
     result: dict[str, float] = field(default_factory=dict)
-    """At the end: success, steps, reward, interventions, human_steps, policy_version."""
+    """At the end: success, steps, reward, interventions, human_steps, policy_version; on the real clock also
+    latency_p50_ms, latency_p99_ms and latency_max_ms of its ticks."""
     reason: str = ""
     """Why an episode was given up."""
 

@@ -256,12 +256,15 @@ class TopicRobot:
                 f"(at most {self.max_state_age:.2f} s): no command is sent, and the arm holds"
             )
 
-    def timing(self) -> dict[str, float]:
+    def timing(self, newest: int = 0) -> dict[str, float]:
         """How punctual the control ticks on the real clock were.
 
         `latency` is the time from a tick of the grid to the command that answers it [ms].
+
+        Args:
+            newest: Of the so many newest commands; 0 for all.
         """
-        latencies = np.array(self._latencies, dtype=float) / 1e6
+        latencies = np.array(self._latencies[-newest:], dtype=float) / 1e6
         late = self.rate.late_ticks if self.rate is not None else 0
         figures = {"ticks": float(len(latencies)), "late_ticks": float(late)}
         if len(latencies):
