@@ -176,8 +176,10 @@ class DevicePerson:
             trouble = f"not heard of for {seconds(silence):.2f} s"
         if trouble and worth_telling and not self._troubles[name]:
             self._troubles[name] = trouble
-            then = "is lost, and the arm holds still" if holds else "is not there"
-            self._on_notice(f"{name} {then}: {trouble}")
+            if holds:
+                self._on_notice(f"{name} is lost, and the arm holds still: {trouble}")
+            else:
+                self._on_notice(trouble if trouble.startswith(name) else f"{name} is not there: {trouble}")
         elif self._troubles[name] and not trouble:
             self._troubles[name] = ""
             self._on_notice(f"{name} is there again")
