@@ -11,7 +11,6 @@ from drivers.teleop.leader import axes_towards
 from drivers.teleop.settings import TeleopConfig
 from robot_rl.core.types import Pose
 
-
 HELD = 1e-3
 """Deflection above the dead zone of a handle that is held still: some hundredths of a millimetre a second."""
 

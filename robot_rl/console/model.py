@@ -58,8 +58,8 @@ class Setup:
         )
 
 
-SECTIONS = ("safety", "permit", "session", "episode", "control", "probability", "processes", "metrics")
-"""What `Model.put` takes, beside the arm and its pictures. All but the last three are the fields of the
+SECTIONS = ("safety", "permit", "session", "episode", "control", "probability", "processes")
+"""What `Model.put` takes, beside the arm and its pictures. All but the last two are the fields of the
 graph's messages of that name."""
 
 

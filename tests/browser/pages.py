@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
@@ -16,10 +14,6 @@ from tests.ros.graphs import Graph
 WIDTH, HEIGHT = 1280, 800
 PATIENCE = 60.0
 """Longest that a test waits for something on the page [s]."""
-
-IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-KEEP = "ROBOT_RL_SCREENSHOTS"
-"""Environment variable: where it is set, the pictures in docs/images are made anew."""
 
 
 class Operator:
@@ -51,15 +45,6 @@ class Operator:
     def takes_control(self) -> None:
         self.page.locator("#control").click()
         self.waits_for("#control", "Give control back")
-
-    def keeps_picture(self, name: str) -> None:
-        """Keep a picture of the page for the documentation, when it is asked for."""
-        if KEEP in os.environ:
-            from PIL import Image
-
-            self.page.screenshot(path=IMAGES / f"{name}.png")
-            Image.open(IMAGES / f"{name}.png").convert("RGB").save(IMAGES / f"{name}.webp", quality=82)
-            (IMAGES / f"{name}.png").unlink()
 
 
 def address(graph: Graph) -> str:

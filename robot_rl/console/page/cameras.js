@@ -10,24 +10,36 @@ export class Cameras {
     this.views = names.map((name) => {
       const figure = document.createElement("figure");
       figure.className = "camera panel late";
-      const image = document.createElement("img");
-      image.alt = `What the camera ${name} sees`;
+      const canvas = document.createElement("canvas");
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `What the camera ${name} sees`);
       const caption = document.createElement("figcaption");
       caption.textContent = name;
-      figure.append(image, caption);
+      figure.append(canvas, caption);
       root.append(figure);
-      return { figure, image, at: 0 };
+      return { figure, canvas, pen: canvas.getContext("2d"), at: 0, shown: 0 };
     });
   }
 
-  show(index, blob) {
+  /** Shows a picture, unless it is older than the one that is shown by the time it is decoded. */
+  async show(index, blob) {
     const view = this.views[index];
     if (view === undefined) return;
-    const old = view.image.src;
-    view.image.src = URL.createObjectURL(blob);
-    if (old) URL.revokeObjectURL(old);
-    view.at = performance.now();
-    view.figure.classList.remove("late");
+    const at = performance.now();
+    const picture = await createImageBitmap(blob);
+    if (at >= view.at) {
+      const { canvas } = view;
+      if (canvas.width !== picture.width || canvas.height !== picture.height) {
+        canvas.width = picture.width;
+        canvas.height = picture.height;
+      }
+      view.pen.drawImage(picture, 0, 0);
+      view.at = at;
+      view.shown += 1;
+      canvas.dataset.shown = view.shown;
+      view.figure.classList.remove("late");
+    }
+    picture.close();
   }
 
   tick() {

@@ -137,5 +137,7 @@ for (const button of document.querySelectorAll("[data-button]")) {
   button.addEventListener("lostpointercapture", () => hands.letGo(name));
 }
 document.querySelector("[data-toggle]").addEventListener("click", () => act.takeOver());
+// A button that was clicked shall not have the keys after that.
+document.addEventListener("click", () => document.activeElement?.blur());
 document.addEventListener("visibilitychange", watch);
 document.addEventListener("contextmenu", (event) => event.preventDefault());

@@ -47,6 +47,7 @@ export class Panels {
     const chip = $("robot");
     const [text, kind] = robot(state);
     write(chip, text);
+    chip.title = text;
     chip.className = `chip ${kind}`;
     const control = $("control");
     const mine = state.holder === this.setup.you;
@@ -99,7 +100,9 @@ export class Panels {
 
   showLimits(state) {
     const { arm, safety } = state;
-    write($("limited"), safety?.limited ? `limited by ${safety.limited}` : "");
+    const limited = safety?.fault ? "" : safety?.limited ?? "";
+    write($("limited"), limited && `limited by ${limited}`);
+    $("limited").title = limited;
     if (!arm) return;
     const limits = this.setup.limits;
     level("force", arm.force, limits.force, "N", 0);
@@ -220,7 +223,7 @@ function place(id, value, target, low, high) {
   const share = (x) => `${(100 * Math.min(Math.max((x - low) / (high - low), 0), 1)).toFixed(1)}%`;
   row.querySelector("i").style.left = share(value);
   row.querySelector("u").style.left = share(target);
-  const margin = Math.min(value - low, high - value) / (high - low);
+  const margin = value === null ? 1 : Math.min(value - low, high - value) / (high - low);
   row.classList.toggle("near", margin < 0.04);
   write(row.querySelector("output"), value === null ? "?" : `${value.toFixed(3)} m`);
 }

@@ -1,13 +1,10 @@
 // The 3-D view: another page of the same origin in a frame, whose keys are ours too.
 //
-// It shares our thread, so it must never keep us from hearing the operator's keys. Where there is no graphics
-// card, or the frames come slowly all the same, it is drawn more coarsely and less often.
+// It shares our thread, so it must not keep us from hearing the operator's keys: where no graphics card draws
+// it, it is drawn less often, and she can switch it off.
 
-const SLOW = 70; // A frame that takes longer is a slow one [ms].
-const MANY = 12; // So many more slow frames than quick ones, and it is drawn more coarsely.
-const COARSEST = 4;
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
-const SOFTWARE_PERIOD = 100; // Without a graphics card, a picture no more often than this [ms].
+const SOFTWARE_PERIOD = 150; // Without a graphics card, a picture no more often than this [ms].
 const REMEMBERED = "robot_rl.scene";
 
 /** The 3-D view, which the operator can switch off. `listen` is given its window at each load. */
@@ -19,7 +16,6 @@ export class Scene {
     this.address = "";
     this.shown = localStorage.getItem(REMEMBERED) !== "off";
     const software = SOFTWARE.test(renderer());
-    watch(this.frame, software ? 2 : 1);
     this.frame.addEventListener("load", () => {
       listen(this.frame.contentWindow);
       if (software) slowDown(this.frame.contentWindow);
@@ -41,29 +37,6 @@ export class Scene {
     localStorage.setItem(REMEMBERED, this.shown ? "on" : "off");
     this.show(this.address);
   }
-}
-
-/** Draws one pixel of the frame as `coarseness` by `coarseness` of the screen. */
-function draw(frame, coarseness) {
-  frame.style.width = frame.style.height = `${100 / coarseness}%`;
-  frame.style.transform = `scale(${coarseness})`;
-}
-
-/** Keeps the frames coming. */
-function watch(frame, coarseness) {
-  let last = performance.now();
-  let slow = 0;
-  draw(frame, coarseness);
-  const look = (now) => {
-    slow = Math.max(0, slow + (now - last > SLOW ? 1 : -1));
-    last = now;
-    if (slow > MANY && coarseness < COARSEST && !document.hidden) {
-      draw(frame, (coarseness += 1));
-      slow = 0;
-    }
-    requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
 }
 
 /** Gives a window fewer frames. */
