@@ -24,6 +24,9 @@ from robot_rl.data.mcap_scan import McapScan
 FOLDER = "black_box"
 """Folder of a run that holds the files."""
 
+OVERHEAD = 512
+"""What a message in memory takes beside its own bytes, about [bytes]."""
+
 _FAULT = "robot_rl.fault"
 
 
@@ -71,7 +74,7 @@ class BlackBox:
             folder: Where the files go; made when there is one.
             duration: How far back a file reaches [s].
             aftermath: What comes this long after the fault is in the file too [s].
-            most_bytes: Of messages in memory; when they are more, the oldest are forgotten.
+            most_bytes: Of memory for messages; when they need more, the oldest are forgotten.
             most_files: With as many in the folder, no other is written: none is ever deleted.
             clock: Measures the aftermath where graph time stands still; the machine's steady one by default.
         """
@@ -105,7 +108,7 @@ class BlackBox:
     def add(self, topic: str, msgtype: str, data: bytes, stamp: int | None = None) -> None:
         """Remember a message: its CDR bytes and its log time [ns], None for now."""
         self._ring.append(_Entry(self._time, topic, msgtype, data, self.now if stamp is None else stamp))
-        self._bytes += len(data)
+        self._bytes += len(data) + OVERHEAD
         if self._bytes > self._most_bytes:
             self._forget()
 
@@ -147,7 +150,7 @@ class BlackBox:
         oldest = self._time - self._duration
         while self._ring and (self._ring[0].time < oldest or self._bytes > self._most_bytes):
             entry = self._ring.popleft()
-            self._bytes -= len(entry.data)
+            self._bytes -= len(entry.data) + OVERHEAD
             if entry.topic in self._lasting:
                 self._last[entry.topic] = entry
 

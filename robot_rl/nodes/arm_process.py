@@ -200,9 +200,14 @@ class ArmProcess:
         return changed
 
     def take_request(self) -> bool:
-        """Reset when a new request has come; True when there was one. Without a permit it has to wait."""
-        request = self.driver.request
-        if request is None or request.request == self._request.request or self.arm.safety.inhibited:
+        """Reset when a new request has come; True when there was one.
+
+        It waits for a permit, but not under a fault: then its tick tells whoever asked.
+        """
+        request, safety = self.driver.request, self.arm.safety
+        if request is None or request.request == self._request.request:
+            return False
+        if safety.inhibited and not safety.fault:
             return False
         self._request, self._answers = request, -1
         try:

@@ -92,7 +92,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     black_box.see(FORCE)
     path = black_box.flush()
     assert path is not None
-    assert len(said(path)) == 9
+    assert len(said(path)) == 6  # of a good 1500 bytes each, with what Python needs for them
 
 
 def test_what_holds_until_changed_is_kept(tmp_path: Path) -> None:
