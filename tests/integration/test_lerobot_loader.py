@@ -7,6 +7,7 @@ and av than we do. Run it with `pytest -m lerobot tests/integration/test_lerobot
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import get_args
@@ -85,6 +86,15 @@ for episode in range(2):
 dataset.finalize()
 """
 
+DELETE = """
+import sys
+from lerobot.datasets.dataset_tools import delete_episodes
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+root, out = sys.argv[1:]
+delete_episodes(LeRobotDataset("local/robot_rl", root=root), [0], output_dir=out, repo_id="local/rest")
+"""
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
@@ -121,6 +131,18 @@ def test_their_loader_reads_our_export(dataset: Dataset, tmp_path: Path, how: fm
         for a, b in zip(written, found, strict=True):
             assert np.array_equal(a, b) if how != "video" else psnr(a, b) > 24
         assert read[f"mean.observation.images.{camera}"].shape == (3, 1, 1)
+
+
+def test_what_their_tools_leave_of_an_export_is_imported_exactly(dataset: Dataset, tmp_path: Path) -> None:
+    export_lerobot(dataset, tmp_path / "out", "png")
+    theirs(DELETE, tmp_path, tmp_path / "out", tmp_path / "rest")
+    shutil.copytree(tmp_path / "out/meta/robot_rl", tmp_path / "rest/meta/robot_rl")
+    found = import_lerobot(tmp_path / "rest", tmp_path / "again")
+    left = dataset.episodes[1:]
+    assert [found.episode_digest(info) for info in found.episodes] == list(map(dataset.episode_digest, left))
+    for before, after in zip(left, found.episodes, strict=True):
+        written, track = dataset.pictures(before)["side"], found.pictures(after)["side"]
+        assert all(np.array_equal(a, b) for a, b in zip(written.images, track.images, strict=True))
 
 
 def test_we_read_what_their_recorder_wrote(dataset: Dataset, tmp_path: Path) -> None:
