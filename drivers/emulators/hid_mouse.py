@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from drivers.teleop.hid_reports import BUTTONS, CONNEXION, FULL_SCALE, KEYS, ROTATION, TRANSLATION
+from drivers.teleop.hid_reports import BUTTONS, FULL_SCALE, KEYS, ROTATION, TRANSLATION, VENDOR
 from drivers.teleop.hid_transport import HidHandle, HidInfo
 from robot_rl.core.clock import nanoseconds
 from robot_rl.core.errors import DeviceError
 
 PERIOD = nanoseconds(0.008)
 """From one report of a deflected cap to the next [ns]."""
-COMPACT = (CONNEXION, 0xC635)
-WIRELESS = (CONNEXION, 0xC62E)
-ENTERPRISE = (CONNEXION, 0xC633)
-RECEIVER = (CONNEXION, 0xC652)
+COMPACT = (VENDOR, 0xC635)
+WIRELESS = (VENDOR, 0xC62E)
+ENTERPRISE = (VENDOR, 0xC633)
+RECEIVER = (VENDOR, 0xC652)
 ONE_REPORT = (WIRELESS, ENTERPRISE, RECEIVER)
 """Those which send all six axes in one report."""
 

@@ -78,7 +78,6 @@ class Gamepad:
         self._instance = -1
         self._words = check_words(words)
         self._plug = HotPlug(self.name, self._connect, self._disconnect, clock)
-        controller.init()
 
     def read(self) -> DeviceState:
         pad = self._plug.get()
@@ -101,20 +100,23 @@ class Gamepad:
         self._plug.close()
 
     def _connect(self) -> controller.Controller:
+        try:
+            return self._find()
+        except pygame.error as error:
+            raise DeviceError(f"{self.name} cannot be opened: {error}") from None
+
+    def _find(self) -> controller.Controller:
         pads = _pads()
         free = [i for i in pads if _instance(i) not in self._taken]
         # Once it was found, it is whichever is plugged in again.
-        index = free[:1] if self._instance >= 0 else [i for i in pads[self.which :][:1] if i in free]
-        if not index:
+        wanted = free[:1] if self._instance >= 0 else pads[self.which : self.which + 1]
+        if not wanted or wanted[0] not in free:
             raise DeviceError(
                 f"{self.name} is not there: {len(pads)} gamepads are connected, {len(pads) - len(free)} of "
                 "them in use. Plug it in, or switch it on; its user has to be in the group input"
             )
-        try:
-            pad = controller.Controller(index[0])
-        except pygame.error as error:
-            raise DeviceError(f"{self.name} cannot be opened: {error}") from None
-        self._instance = _instance(index[0])
+        pad = controller.Controller(wanted[0])
+        self._instance = _instance(wanted[0])
         self._taken.add(self._instance)
         return pad
 
@@ -126,12 +128,12 @@ class Gamepad:
 
 def gamepad_names() -> list[str]:
     """What the pads that are connected call themselves."""
-    controller.init()
     return [controller.name_forindex(index) or "unnamed" for index in _pads()]
 
 
 def _pads() -> list[int]:
     """SDL's indices of the joysticks whose layout it knows."""
+    controller.init()
     controller.update()
     return [i for i in range(controller.get_count()) if controller.is_controller(i)]
 

@@ -38,32 +38,34 @@ LARGEST = 512
 """More counts than this are no deflection: an older one's descriptor reaches to 500."""
 SILENCE = nanoseconds(0.05)
 """Axes that were not heard of for this long are at rest [ns]."""
-MAX_BUTTONS = 48
-"""Of report 3, and of a mouse that numbers its keys."""
+BUTTON_BYTES = 6
+"""Report 3 has at most so many."""
+MAX_KEY = 256
+"""Largest number of a key in report 0x1c; the devices there are stay far below."""
 
-TRANSLATION, ROTATION, BUTTONS, BATTERY, KEYS, LONG_KEYS = 0x01, 0x02, 0x03, 0x17, 0x1C, 0x1D
-IGNORED = (BATTERY, LONG_KEYS)
+TRANSLATION, ROTATION, BUTTONS, KEYS = 0x01, 0x02, 0x03, 0x1C
 
-LOGITECH, CONNEXION = 0x046D, 0x256F
+FORMER_VENDOR, VENDOR = 0x046D, 0x256F
+"""3Dconnexion has a number of its own; it once belonged to Logitech, and used theirs."""
 PRODUCTS: Mapping[tuple[int, int], str] = {
-    (LOGITECH, 0xC623): "SpaceTraveler",
-    (LOGITECH, 0xC625): "SpacePilot",
-    (LOGITECH, 0xC626): "SpaceNavigator",
-    (LOGITECH, 0xC627): "SpaceExplorer",
-    (LOGITECH, 0xC628): "SpaceNavigator for Notebooks",
-    (LOGITECH, 0xC629): "SpacePilot Pro",
-    (LOGITECH, 0xC62B): "SpaceMouse Pro",
-    (CONNEXION, 0xC62E): "SpaceMouse Wireless (cabled)",
-    (CONNEXION, 0xC62F): "SpaceMouse Wireless (receiver)",
-    (CONNEXION, 0xC631): "SpaceMouse Pro Wireless (cabled)",
-    (CONNEXION, 0xC632): "SpaceMouse Pro Wireless (receiver)",
-    (CONNEXION, 0xC633): "SpaceMouse Enterprise",
-    (CONNEXION, 0xC635): "SpaceMouse Compact",
-    (CONNEXION, 0xC636): "SpaceMouse Module",
-    (CONNEXION, 0xC638): "SpaceMouse Pro Wireless (Bluetooth)",
-    (CONNEXION, 0xC63A): "SpaceMouse Wireless (Bluetooth)",
-    (CONNEXION, 0xC641): "SpaceMouse Module (USB)",
-    (CONNEXION, 0xC652): "Universal Receiver",
+    (FORMER_VENDOR, 0xC623): "SpaceTraveler",
+    (FORMER_VENDOR, 0xC625): "SpacePilot",
+    (FORMER_VENDOR, 0xC626): "SpaceNavigator",
+    (FORMER_VENDOR, 0xC627): "SpaceExplorer",
+    (FORMER_VENDOR, 0xC628): "SpaceNavigator for Notebooks",
+    (FORMER_VENDOR, 0xC629): "SpacePilot Pro",
+    (FORMER_VENDOR, 0xC62B): "SpaceMouse Pro",
+    (VENDOR, 0xC62E): "SpaceMouse Wireless (cabled)",
+    (VENDOR, 0xC62F): "SpaceMouse Wireless (receiver)",
+    (VENDOR, 0xC631): "SpaceMouse Pro Wireless (cabled)",
+    (VENDOR, 0xC632): "SpaceMouse Pro Wireless (receiver)",
+    (VENDOR, 0xC633): "SpaceMouse Enterprise",
+    (VENDOR, 0xC635): "SpaceMouse Compact",
+    (VENDOR, 0xC636): "SpaceMouse Module",
+    (VENDOR, 0xC638): "SpaceMouse Pro Wireless (Bluetooth)",
+    (VENDOR, 0xC63A): "SpaceMouse Wireless (Bluetooth)",
+    (VENDOR, 0xC641): "SpaceMouse Module (USB)",
+    (VENDOR, 0xC652): "Universal Receiver",
 }
 """Vendor and product to its name. Others of vendor 256f are taken when they say that they have six axes."""
 
@@ -100,12 +102,12 @@ class ReportDecoder:
             return self._motion(slice(0, 3), body, now)
         if number == ROTATION and len(body) == 6:
             return self._motion(slice(3, 6), body, now)
-        if number == BUTTONS and 1 <= len(body) <= MAX_BUTTONS // 8:
+        if number == BUTTONS and 1 <= len(body) <= BUTTON_BYTES:
             field = int.from_bytes(body, "little")
             self._bits = frozenset(n for n in range(8 * len(body)) if field >> n & 1)
         elif number == KEYS and len(body) == 12:
             keys = {int(key) - 1 for key in np.frombuffer(body, "<u2") if key}
-            if keys and max(keys) >= 0x100:
+            if keys and max(keys) >= MAX_KEY:
                 return Verdict.REFUSED
             self._keys = frozenset(keys)
         elif number in (TRANSLATION, ROTATION, BUTTONS, KEYS):

@@ -21,11 +21,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
-import signal
 import termios
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -196,9 +195,10 @@ class _Terminal:
             OSError: The terminal is gone, or now belongs to another job.
         """
         self._check_foreground()
-        if not select.select([self._file], [], [], 0.0)[0]:
+        try:
+            typed = os.read(self._file, 4096)
+        except BlockingIOError:
             return b""
-        typed = os.read(self._file, 4096)
         if not typed:
             raise OSError("it was closed")
         return typed
@@ -206,18 +206,14 @@ class _Terminal:
     def close(self) -> None:
         """Leave the terminal as it was."""
         atexit.unregister(self.close)
-        # A job in the background would be stopped for this.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-        try:
+        # One that is gone needs no mending; one that another job has is that job's, in the mode it wants.
+        with suppress(OSError, termios.error):
+            self._check_foreground()
             termios.tcsetattr(self._file, termios.TCSANOW, self._before)
-        except termios.error:
-            pass  # it is gone, and needs no mending
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            os.close(self._file)
+        os.close(self._file)
 
     def _check_foreground(self) -> None:
-        """A job that reads from its terminal while another one has it would be stopped."""
+        """A job that reads from its terminal, or changes it, while another one has it would be stopped."""
         try:
             foreground = os.tcgetpgrp(self._file)
         except OSError:

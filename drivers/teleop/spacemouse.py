@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from drivers.teleop.button_words import TWO_BUTTONS, Words, check_words, spoken
-from drivers.teleop.hid_reports import CONNEXION, LOGITECH, PRODUCTS, ReportDecoder, Verdict
+from drivers.teleop.hid_reports import FORMER_VENDOR, PRODUCTS, VENDOR, ReportDecoder, Verdict
 from drivers.teleop.hid_transport import HidApi, HidHandle, HidInfo, HidTransport
 from drivers.teleop.hotplug import HotPlug
 from robot_rl.core.clock import nanoseconds
@@ -30,7 +30,7 @@ ALL_BUTTONS: Words = {
 }
 """The same, and the keys 1 to 4, Esc, Alt, Shift and Ctrl of the Pro and the Enterprise."""
 
-OWN_NUMBERS = {(LOGITECH, 0xC623), (LOGITECH, 0xC625), (LOGITECH, 0xC627)}
+OWN_NUMBERS = {(FORMER_VENDOR, 0xC623), (FORMER_VENDOR, 0xC625), (FORMER_VENDOR, 0xC627)}
 """Older devices which number their keys in their own way: only the first two have a meaning here."""
 
 SIX_AXES = (0x01, 0x08)
@@ -174,7 +174,7 @@ def spacemice(transport: HidTransport) -> list[HidInfo]:
         known = (info.vendor, info.product) in PRODUCTS
         # A receiver is a keyboard and a mouse as well: take the six axes, where the system tells them apart.
         has_axes = usage == SIX_AXES if any(usage) else known
-        if has_axes and (known or info.vendor == CONNEXION):
+        if has_axes and (known or info.vendor == VENDOR):
             mice.setdefault(info.path, info)
     return [mice[path] for path in sorted(mice)]
 
