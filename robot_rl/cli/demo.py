@@ -32,7 +32,9 @@ class DemoOptions:
     resume: bool = False
     """Go on with the run in --out."""
     headless: bool = False
-    """Without the window that shows the simulated arm; so it is too where there is no display."""
+    """Without the window of the simulated arm and the browser; so it is too where there is no display."""
+    console: bool = True
+    """Serve the operator's web page, and say where: to look, pause and stop."""
     json: bool = False
     """Print the summary as one JSON object instead of a table."""
 
@@ -76,8 +78,16 @@ def run(
         resume: Go on with the run in it; None as the options say.
         extra: Put into the summary too.
     """
-    graph = GraphOptions(task=task, seed=options.seed, out=str(out), headless=options.headless)
-    if not run_with_progress(graph, config, options.resume if resume is None else resume, options.json):
+    graph = GraphOptions(
+        task=task,
+        seed=options.seed,
+        out=str(out),
+        headless=options.headless,
+        console=options.console,
+        console_port=0,
+    )
+    resume = options.resume if resume is None else resume
+    if not run_with_progress(graph, config, resume, options.json, open_page=not options.headless):
         return interrupted(out)
     summary = finish(out, config)
     paths = {"summary": out / "summary.json", "curves": out / "curves.png", "policy": out / "policy"}

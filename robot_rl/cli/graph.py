@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import threading
+import webbrowser
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ def run_with_progress(
     resume: bool = False,
     quiet: bool = False,
     echo: bool = False,
+    open_page: bool = False,
 ) -> bool:
     """Run the graph to its end; True when its session is done, False when a signal stopped it.
 
@@ -40,6 +43,7 @@ def run_with_progress(
         resume: Go on with the run in `options.out`.
         quiet: Show nothing.
         echo: Print what the nodes say instead of a progress bar.
+        open_page: Open the console's page in a browser, where there is a display.
     """
     if importlib.util.find_spec("rclpy") is None:
         how = "pip install 'robot-rl[ros]', or source a ROS 2 installation"
@@ -52,15 +56,18 @@ def run_with_progress(
         follower = _Follower(Path(options.out), session, progress)
         follower.start()
         try:
-            return run_graph(options, config, resume, on_line=partial(show_page, progress, quiet))
+            return run_graph(options, config, resume, on_line=partial(show_page, progress, quiet, open_page))
         finally:
             follower.stop()
 
 
-def show_page(progress: TrainingProgress, quiet: bool, node: str, line: str) -> None:
+def show_page(progress: TrainingProgress, quiet: bool, open_page: bool, node: str, line: str) -> None:
     """Show where the console's page is, also when all else is quiet; of the nodes' words nothing else."""
-    if node != "console" or not line.startswith("console: "):
+    if node != "console" or not line.startswith("console: http"):
         return
+    # Without a display Python would open a browser inside of the terminal.
+    if open_page and (sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()):
+        webbrowser.open(line.removeprefix("console: "))
     if quiet:
         sys.stderr.write(f"{line}\n")
     else:
