@@ -41,17 +41,15 @@ def to_numpy(column: Any, dtype: str, shape: tuple[int, ...] = ()) -> np.ndarray
     """
     pa = need("pyarrow", "pyarrow")
     rows, values = len(column), column
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
     while pa.types.is_nested(values.type) and not pa.types.is_struct(values.type):
-        values = (
-            pa.chunked_array([chunk.flatten() for chunk in values.chunks], values.type.value_type)
-            if (isinstance(values, pa.ChunkedArray))
-            else values.flatten()
-        )
+        values = values.flatten()
     if values.null_count:
         raise DatasetError(f"{values.null_count} of its {len(values)} values are missing")
     if np.dtype(dtype).kind == "U":
         return np.array(values.to_pylist(), "U").reshape(rows, *shape)
-    found = np.asarray(values.to_numpy())
+    found = np.asarray(values.to_numpy(zero_copy_only=False))
     if found.dtype != dtype or found.size != rows * int(np.prod(shape)):
         raise DatasetError(f"{found.size} values of {found.dtype} in {rows} rows, expected {dtype} {shape}")
     return found.reshape(rows, *shape)

@@ -127,6 +127,25 @@ class Table:
         return self
 
 
+def own_transitions(dataset: Dataset) -> Iterator[tuple[EpisodeInfo, list[Transition]]]:
+    """Each episode of a data set with its transitions.
+
+    Raises:
+        DatasetError: Two transitions have the same key, by which other formats tell them apart.
+    """
+    seen: dict[Key, EpisodeInfo] = {}
+    for info in dataset.episodes:
+        transitions = dataset.transitions(info)
+        for transition in transitions:
+            twin = seen.setdefault(transition.key, info)
+            if twin is not info:
+                raise DatasetError(
+                    f"transitions of {twin.path} and of {info.path} have the same keys: merge the runs into "
+                    "one data set first (robot-rl data merge), which gives them new ones"
+                )
+        yield info, transitions
+
+
 def describe(dataset: Dataset, info: EpisodeInfo, rows: int) -> EpisodeRows:
     """What is known of an episode with so many transitions."""
     labels = tuple(sorted((stamp, stage) for stamp, stage in key_answers(info).items() if stage >= 0))

@@ -13,7 +13,14 @@ from robot_rl.core.types import Key, StampedImage, Transition
 from robot_rl.data import lerobot_format as fmt
 from robot_rl.data import lerobot_metadata as meta
 from robot_rl.data.arrow import need, to_arrow, to_table, write_table
-from robot_rl.data.columns import NEXT_OBSERVATION, OBSERVATION, describe, made_whole, to_columns
+from robot_rl.data.columns import (
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    describe,
+    made_whole,
+    own_transitions,
+    to_columns,
+)
 from robot_rl.data.dataset import CameraTrack, Dataset
 from robot_rl.data.episode_log import EpisodeInfo
 from robot_rl.data.lerobot_files import DataFiles, VideoFiles
@@ -39,7 +46,8 @@ def export_lerobot(
         video_mb: Size at which a new video file is begun [MiB].
 
     Raises:
-        DatasetError: `out` exists, there is no transition, or an episode lacks the pictures of a camera.
+        DatasetError: `out` exists, there is no transition, an episode lacks the pictures of a camera, or runs
+            with the same keys were not merged.
         MissingDependencyError: A package of the extra "data" is not installed.
     """
     if images not in get_args(fmt.Images):
@@ -47,8 +55,8 @@ def export_lerobot(
     if data_mb < 1 or video_mb < 1:
         raise DatasetError(f"files of {data_mb} and {video_mb} MiB, expected 1 or more")
     with made_whole(out) as partial, _Exporter(dataset, partial, images, data_mb, video_mb) as exporter:
-        for info in dataset.episodes:
-            exporter.add(info)
+        for info, transitions in own_transitions(dataset):
+            exporter.add(info, transitions)
         exporter.finish()
 
 
@@ -83,11 +91,11 @@ class _Exporter:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def add(self, info: EpisodeInfo) -> None:
+    def add(self, info: EpisodeInfo, transitions: Sequence[Transition]) -> None:
         """Write an episode, if it has transitions."""
-        transitions, spec = self._dataset.transitions(info), self._spec
         if not transitions:
             return
+        spec = self._spec
         columns, length = to_columns(spec, transitions), len(transitions)
         success = info.result is not None and info.result.success
         frames = fmt.frame_columns(spec, columns, success, len(self._rows), self._total)

@@ -19,7 +19,15 @@ import numpy as np
 from robot_rl.core.errors import DatasetError, SpecError
 from robot_rl.core.spec import EnvSpec
 from robot_rl.data.arrow import parquet_writer, read_table, to_numpy, to_table
-from robot_rl.data.columns import EpisodeRows, Table, describe, layout, made_whole, to_columns
+from robot_rl.data.columns import (
+    EpisodeRows,
+    Table,
+    describe,
+    layout,
+    made_whole,
+    own_transitions,
+    to_columns,
+)
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.relog import write_logs
 
@@ -31,14 +39,13 @@ def export_parquet(dataset: Dataset, out: Path) -> None:
     """Write the transitions of a data set into one Parquet file, an episode a row group.
 
     Raises:
-        DatasetError: `out` exists.
+        DatasetError: `out` exists, or runs with the same keys were not merged.
         MissingDependencyError: pyarrow is not installed.
     """
     schema = to_table(to_columns(dataset.spec, ())).schema
     with made_whole(out) as partial, parquet_writer(partial, schema) as writer:
         episodes = []
-        for info in dataset.episodes:
-            transitions = dataset.transitions(info)
+        for info, transitions in own_transitions(dataset):
             episodes.append(describe(dataset, info, len(transitions)))
             writer.write_table(to_table(to_columns(dataset.spec, transitions)))
         writer.add_key_value_metadata({_KEY: _header(dataset, episodes)})
@@ -64,11 +71,10 @@ def export_npz(dataset: Dataset, out: Path) -> None:
     """Write the transitions of a data set into one compressed NPZ file, which needs no pickle to be read.
 
     Raises:
-        DatasetError: `out` exists.
+        DatasetError: `out` exists, or runs with the same keys were not merged.
     """
     episodes, transitions = [], []
-    for info in dataset.episodes:
-        own = dataset.transitions(info)
+    for info, own in own_transitions(dataset):
         episodes.append(describe(dataset, info, len(own)))
         transitions += own
     columns = to_columns(dataset.spec, transitions)

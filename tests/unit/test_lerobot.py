@@ -342,6 +342,14 @@ def test_an_export_that_was_cut_elsewhere_is_refused(exports: dict[str, Path], t
         import_lerobot(broken, tmp_path / "out")
 
 
+def test_runs_with_the_same_keys_are_to_be_merged_first(seen: Dataset, tmp_path: Path) -> None:
+    record_run(tmp_path / "b", seen.spec, reward=3.0)
+    both = Dataset.open(seen.episodes[0].path.parent, tmp_path / "b")
+    with pytest.raises(DatasetError, match="robot-rl data merge"):
+        export_lerobot(both, tmp_path / "out", "none")
+    assert not (tmp_path / "out").exists()
+
+
 def test_wrong_wishes_are_refused(seen: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="valid: video, lossless, png, none"):
         export_lerobot(seen, tmp_path / "out", "gif")  # type: ignore[arg-type]

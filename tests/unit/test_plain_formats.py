@@ -14,6 +14,7 @@ from robot_rl.core.spec import EnvSpec
 from robot_rl.data.arrow import read_table
 from robot_rl.data.columns import Table
 from robot_rl.data.dataset import Dataset
+from robot_rl.data.edit import merge
 from robot_rl.data.frame_labels import CORRECTIONS, Correction, save_corrections
 from robot_rl.data.plain import export_npz, export_parquet, import_plain, read_npz, read_parquet
 from tests.unit.data_samples import assert_same, feature_spec, image_spec, small_spec
@@ -82,6 +83,20 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match="exists already"):
             export(dataset, out)
         assert out.read_text() == "precious"
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_runs_with_the_same_keys_are_to_be_merged_first(tmp_path: Path, suffix: str) -> None:
+    record_run(tmp_path / "a", small_spec())
+    record_run(tmp_path / "b", small_spec(), reward=3.0)
+    export, read = FORMATS[suffix]
+    both = Dataset.open(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(DatasetError, match=r"a/episodes/000000.mcap and of .*b/.*robot-rl data merge"):
+        export(both, tmp_path / f"out{suffix}")
+    assert not list(tmp_path.glob("out*"))
+    merged = merge(both.only(where=lambda info: info.episode.index == 0), tmp_path / "merged")
+    export(merged, tmp_path / f"out{suffix}")
+    assert [e.rows for e in read(tmp_path / f"out{suffix}").episodes] == [3, 3]
 
 
 @pytest.mark.parametrize(
