@@ -16,13 +16,18 @@ REQUIREMENTS := pyproject.toml constraints.txt
 LIBRARIES := libEGL.so.1 libOpenGL.so.0 libGL.so.1 libgthread-2.0.so.0 libusb-1.0.so.0
 PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
+# Programs that the tests start, and the Debian packages that hold them: a browser for the console's pages (it
+# draws nothing without a font), and the daemon of 3-D mice.
+PROGRAMS := chromium spacenavd
+PROGRAM_PACKAGES := chromium fonts-dejavu-core spacenavd
+
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
 # TESTS narrows a run: make test TESTS=tests/unit/test_spec.py
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-pixels test test-learning check fmt system-deps bench docs
+.PHONY: help setup demo demo-pixels test test-learning check fmt system-deps test-deps bench docs
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -36,10 +41,10 @@ demo: setup system-deps ## Teach a simulated Franka to pick a cube, from nothing
 demo-pixels: $(VENV)/.see system-deps ## Teach it through two cameras, with a reward learned from labels
 	$(BIN)/robot-rl demo-pixels $(DEMO)
 
-test: $(VENV)/.dev system-deps ## Run the tests
+test: $(VENV)/.dev test-deps ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
 
-test-learning: $(VENV)/.dev system-deps ## Run the long tests that train to the end
+test-learning: $(VENV)/.dev test-deps ## Run the long tests that train to the end
 	$(BIN)/python -m pytest -m learning $(TESTS)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, spelling and documentation
@@ -67,14 +72,24 @@ system-deps: ## Install the system packages that are needed, or say which they a
 	for library in $(LIBRARIES); do \
 		PATH="$$PATH:/sbin" ldconfig -p | grep -q "$$library" || missing="$$missing $$library"; \
 	done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null && exit 0; \
-	fi; \
-	echo "Not found: $$missing. On Debian and Ubuntu: sudo apt-get install $(PACKAGES)" >&2; \
-	echo "Without the libraries there is no off-screen rendering: no video, no hardware cameras, and" >&2; \
-	echo "their tests fail." >&2
+	$(call install,$(PACKAGES),Without the libraries there is no off-screen rendering: no video and no cameras.)
+
+test-deps: system-deps # and the programs that tests start
+	@missing=; for program in $(PROGRAMS); do \
+		PATH="$$PATH:/sbin:/usr/sbin" command -v "$$program" >/dev/null || missing="$$missing $$program"; \
+	done; \
+	$(call install,$(PROGRAM_PACKAGES),Tests that need them are left out (under CI: fail).)
+
+# Install packages where something is $$missing, or say which, and what follows from it.
+define install
+if [ -z "$$missing" ]; then exit 0; fi; \
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends $(1) >/dev/null && exit 0; \
+fi; \
+echo "Not found: $$missing. On Debian and Ubuntu: sudo apt-get install $(1)" >&2; \
+echo "$(2)" >&2
+endef
 
 $(BIN)/python: | system-deps
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
