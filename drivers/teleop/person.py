@@ -93,6 +93,8 @@ class DevicePerson:
         self._mode = Mode.EVAL
         self._states: dict[str, DeviceState | None] = dict.fromkeys(devices)
         """What each device says now; None for one that is lost."""
+        self._silent: set[str] = set()
+        """Those that are lost for their silence alone."""
         self._troubles: dict[str, str] = dict.fromkeys(devices, "")
         """Why it is lost, once that was told; "" when it is there."""
         self._held: dict[str, frozenset[str]] = dict.fromkeys(devices, _ANY_BUT_E_STOP)
@@ -144,10 +146,7 @@ class DevicePerson:
                 device.see(state, name == self._takeover.holder)
             self._hear(name, device)
         pressed = {name: self._pressed(name) for name in self._devices}
-        hands = {
-            name: None if state is None else Hand(deflection(state.axes), state.buttons, pressed[name])
-            for name, state in self._states.items()
-        }
+        hands = {name: self._hand(name, pressed[name]) for name in self._devices}
         was_acting = bool(self._who)
         verdict = self._takeover.update(self._clock(), hands, True if self._always_hers else None)
         for name in verdict.refused:
@@ -172,8 +171,10 @@ class DevicePerson:
             state, silence, trouble = None, 0, str(error)
         holds = name == self._who
         worth_telling = bool(trouble) or holds  # a page that nobody controls is silent
+        self._silent.discard(name)
         if not trouble and silence > nanoseconds(self.config.lost_after):
             trouble = f"not heard of for {seconds(silence):.2f} s"
+            self._silent.add(name)
         if trouble and worth_telling and not self._troubles[name]:
             self._troubles[name] = trouble
             if holds:
@@ -189,7 +190,8 @@ class DevicePerson:
         """Buttons that went down. What a device is found with did not just go down, but for an e-stop."""
         state = self._states[name]
         if state is None:
-            self._held[name] = _ANY_BUT_E_STOP
+            if name not in self._silent:
+                self._held[name] = _ANY_BUT_E_STOP
             return frozenset()
         pressed = state.buttons - self._held[name]
         self._held[name] = state.buttons
@@ -198,6 +200,15 @@ class DevicePerson:
         if pressed:
             self._on_press(name, pressed)
         return pressed
+
+    def _hand(self, name: str, pressed: frozenset[str]) -> Hand | None:
+        """What a device says, as far as control goes."""
+        state = self._states[name]
+        if state is not None:
+            return Hand(deflection(state.axes), state.buttons, pressed)
+        # A pause of a process must not make her let go before her next move counts.
+        rests = name in self._silent and name != self._takeover.holder
+        return Hand(0.0, frozenset()) if rests else None
 
     def _judge(self, pressed: frozenset[str]) -> None:
         verdicts = pressed & {"success", "failure"}

@@ -23,7 +23,7 @@ from robot_rl.core.types import ArmState
 from robot_rl.data.json_messages import ControlChange
 from robot_rl.nodes.convert import json_message, teleop_messages
 from robot_rl.nodes.device_commands import DeviceCommands
-from robot_rl.nodes.executor import Spinner
+from robot_rl.nodes.executor import Spinner, collect_garbage
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.operator_device import ConsoleDevice, LeaderTopics
 from robot_rl.nodes.qos import LATCHED, STREAM
@@ -95,7 +95,7 @@ class OperatorStream:
     def answer(self) -> None:
         """Read the devices and say what she wants now."""
         self._heard = False
-        tick, now = self._sensors.newest(), time.monotonic_ns()
+        tick, now, request = self._sensors.newest(), time.monotonic_ns(), self._request
         if tick is not None and tick is not self._tick:
             self._take(tick, now)
         if self._state is None:
@@ -106,6 +106,8 @@ class OperatorStream:
         twist, event = teleop_messages(command, self._request)
         self._twist.publish(twist)
         self._event.publish(event)
+        if self._request != request:
+            collect_garbage()
 
     def _take(self, tick: Tick, now: int) -> None:
         self._tick = tick

@@ -84,16 +84,16 @@ class Desk:
 @contextmanager
 def practising(tmp_path: Path, **changes: object) -> Iterator[Desk]:
     """Practice with a policy that holds still, in one long episode."""
-    config = reach(
-        learner__demonstrations=0,
-        session__max_steps=100_000,
-        session__evaluate_every=100_000,
-        session__evaluation_episodes=0,
-        session__final_episodes=0,
-        goal__time_limit=300.0,
-        teleop__lost_after=0.3,  # the test and the graph share a busy machine
-        **changes,
-    )
+    settings: dict[str, object] = {
+        "learner__demonstrations": 0,
+        "session__max_steps": 100_000,
+        "session__evaluate_every": 100_000,
+        "session__evaluation_episodes": 0,
+        "session__final_episodes": 0,
+        "goal__time_limit": 300.0,
+        "teleop__lost_after": 0.3,  # the test and the graph share a busy machine
+    }
+    config = reach(**settings | changes)
     only = ("robot", "safety", "intervention", "actor")
     with (
         running(

@@ -206,6 +206,28 @@ def test_a_silent_device_is_lost_while_it_is_in_control_and_else_nobodys_trouble
     assert "not heard of for 0.11 s" in desk.notices[0]
 
 
+def test_what_she_did_in_a_pause_of_her_device_counts_when_it_is_heard_again() -> None:
+    desk = Desk()
+    desk.mouse.silent_since = desk.time.now
+    desk.read(100)
+    desk.mouse.silent_since = None
+    desk.mouse.push(0.5)
+    desk.mouse.hold("success")
+    command = desk.read()
+    assert (command.active, command.outcome) == (True, "success")
+
+
+def test_what_a_device_that_was_unplugged_comes_back_with_does_not_count() -> None:
+    desk = Desk()
+    desk.mouse.plugged = False
+    desk.read(100)
+    desk.mouse.plugged = True
+    desk.mouse.push(0.5)
+    desk.mouse.hold("success")
+    command = desk.read(10)
+    assert (command.active, command.outcome) == (False, "")
+
+
 @pytest.mark.parametrize(
     ("axes", "what"),
     [
