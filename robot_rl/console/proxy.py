@@ -30,8 +30,9 @@ MAX_BYTES = 1 << 14
 """Longest message of a browser; one about its camera has some 300 [bytes]."""
 _HEARTBEAT = 10.0
 _STYLE = """<style>
-html, body { background: #12161c !important; }
-[data-floating-window], [data-dock-leaf], .mantine-Notifications-root { display: none !important; }
+html, body { background: #0f141b !important; }
+[data-floating-window], [data-dock-leaf], [style*="position: fixed"][style*="min-height: 3.5em"],
+.mantine-Notifications-root { display: none !important; }
 div[style*="background-color: rgb(20, 20, 20)"] { background: none !important; }
 </style>"""
 _POLICY = (
