@@ -74,8 +74,8 @@ class Announcer:
         )
         if state != self.state:
             self.state = state
-            self._publisher.publish(json_message(state))
             write_json(self._file, dataclasses.asdict(state))
+            self._publisher.publish(json_message(state))
 
 
 def why(activity: str, session: Session, desk: SessionDesk) -> str:
