@@ -214,8 +214,13 @@ class Actor:
             while (episode := self._next_episode()) is not None:
                 self._play_next(episode)
         except Stopped:
-            if self.link is None:  # with a learner it would not be learned from any more
+            if self.link is None:
                 self._accept()
+            elif self.review is not None:  # the learner ends too, and would not get it any more
+                index = self.review.episode.index
+                self.node.get_logger().warning(
+                    f"episode {index} was still under review: its log stays, but nothing was learned from it"
+                )
             raise
         if self.link is not None:
             self.link.finish()
