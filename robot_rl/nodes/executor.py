@@ -30,6 +30,9 @@ from robot_rl.nodes.heartbeat import Heartbeats
 LONGEST_SPIN = 0.05
 """Signals are seen at least this often [s]."""
 
+QUIET = 0.15
+"""At its end, a process that has heard nothing for this long has heard all [s]."""
+
 
 class Stopped(Exception):  # noqa: N818 - the ordinary end of a node, not an error
     """The process was asked to end."""
@@ -101,15 +104,15 @@ class Spinner:
         """Run the callbacks that are left after the process was asked to end.
 
         Args:
-            progress: Counts what has been received; three spins without any end it.
+            progress: Counts what matters of what is received; when it stands still for `QUIET`, that was all.
             longest: Never longer than this [s].
         """
-        deadline = time.monotonic() + longest
-        idle, before = 0, progress()
-        while idle < 3 and time.monotonic() < deadline:
+        heard_at = time.monotonic()
+        deadline, before = heard_at + longest, progress()
+        while (now := time.monotonic()) < min(deadline, heard_at + QUIET):
             self.executor.spin_once(timeout_sec=LONGEST_SPIN)
-            idle = idle + 1 if progress() == before else 0
-            before = progress()
+            if progress() != before:
+                heard_at, before = now, progress()
 
     def wait(
         self,
