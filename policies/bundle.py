@@ -1,7 +1,7 @@
 """Policy bundles: a directory that holds all that is needed to act, and proof that it acts as it did.
 
     policy.json           format, spec, network, version, provenance, sha256 of the weights, golden pair
-    weights.safetensors   the arrays, named as in `policies.gaussian_policy`
+    weights.safetensors   the arrays, named as in `policies.gaussian_policy` or `policies.mlp_policy`
 
 The golden pair is one observation and the mean action for it, made when the bundle was written. A runtime
 (NumPy, ONNX, C) replays it before it is allowed to act.
@@ -22,7 +22,9 @@ import safetensors
 import safetensors.numpy
 
 from policies.gaussian_policy import GRIPPER_PREFIX, TRUNK, GaussianPolicy, layer_count
-from robot_rl.core.errors import PolicyError, SpecError
+from policies.mlp_policy import MlpPolicy
+from robot_rl.core.errors import PolicyError, SpecError, nearest
+from robot_rl.core.protocols import Policy
 from robot_rl.core.spec import EnvSpec
 
 FORMAT = 1
@@ -30,6 +32,11 @@ MANIFEST = "policy.json"
 WEIGHTS = "weights.safetensors"
 GOLDEN_TOLERANCE = 1e-5
 """Largest difference of an action element when the golden pair is replayed."""
+
+GAUSSIAN, MLP = "tanh-gaussian", "tanh-mlp"
+"""Kinds of networks."""
+RUNTIMES: dict[str, type[GaussianPolicy] | type[MlpPolicy]] = {GAUSSIAN: GaussianPolicy, MLP: MlpPolicy}
+"""What acts with each kind."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,14 @@ class Bundle:
     """Version of the weights, as the learner counts."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the policy comes from: task, seed, steps, git state, ..."""
+    kind: str = GAUSSIAN
+    """Kind of the network, one of `RUNTIMES`."""
 
-    def policy(self) -> GaussianPolicy:
+    def policy(self) -> Policy:
         """The policy, ready to act."""
-        return GaussianPolicy(self.spec, self.weights, self.version)
+        if self.kind not in RUNTIMES:
+            raise PolicyError(f"network kind {self.kind!r}: {nearest(self.kind, RUNTIMES)}")
+        return RUNTIMES[self.kind](self.spec, self.weights, self.version)
 
 
 def golden_observation(spec: EnvSpec) -> dict[str, np.ndarray]:
@@ -67,22 +78,10 @@ def save_bundle(directory: Path, bundle: Bundle) -> None:
     observation = golden_observation(spec)
     action = bundle.policy()(observation, None)
     data = safetensors.numpy.save({k: np.ascontiguousarray(v, np.float32) for k, v in bundle.weights.items()})
-    layers = [bundle.weights[f"layers.{n}.weight"].shape for n in range(layer_count(bundle.weights))]
     manifest = {
         "format": FORMAT,
         "spec": spec.to_json(),
-        "network": {
-            "kind": "tanh-gaussian",
-            "input": "the packed float32 vectors of the observation, each over its scale, behind the trunk's "
-            "output for the features of images",
-            "activation": "relu",
-            "output": "mean and log standard deviation; the action is tanh(mean)",
-            "sizes": [layers[0][0], *(shape[1] for shape in layers)],
-            "trunk": list(trunk.shape)
-            if (trunk := bundle.weights.get(TRUNK + "weight")) is not None
-            else None,
-            "discrete_gripper": layer_count(bundle.weights, GRIPPER_PREFIX) > 0,
-        },
+        "network": _network(bundle),
         "version": bundle.version,
         "provenance": dict(bundle.provenance),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -99,6 +98,31 @@ def save_bundle(directory: Path, bundle: Bundle) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(directory / name)
+
+
+def _network(bundle: Bundle) -> dict[str, Any]:
+    """What a reader of the manifest needs to know to run the network."""
+    layers = [bundle.weights[f"layers.{n}.weight"].shape for n in range(layer_count(bundle.weights))]
+    sizes = [layers[0][0], *(shape[1] for shape in layers)]
+    if bundle.kind == MLP:
+        return {
+            "kind": MLP,
+            "input": "the packed float32 vectors of the observation, each over its scale",
+            "activation": "tanh",
+            "output": "the action, behind a tanh too",
+            "sizes": sizes,
+        }
+    trunk = bundle.weights.get(TRUNK + "weight")
+    return {
+        "kind": GAUSSIAN,
+        "input": "the packed float32 vectors of the observation, each over its scale, behind the trunk's "
+        "output for the features of images",
+        "activation": "relu",
+        "output": "mean and log standard deviation; the action is tanh(mean)",
+        "sizes": sizes,
+        "trunk": None if trunk is None else list(trunk.shape),
+        "discrete_gripper": layer_count(bundle.weights, GRIPPER_PREFIX) > 0,
+    }
 
 
 def load_bundle(directory: Path, spec: EnvSpec | None = None) -> Bundle:
@@ -122,6 +146,7 @@ def load_bundle(directory: Path, spec: EnvSpec | None = None) -> Bundle:
             weights=safetensors.numpy.load(data),
             version=int(manifest["version"]),
             provenance=manifest["provenance"],
+            kind=manifest["network"]["kind"],
         )
         golden = manifest["golden"]
         observation = {
@@ -144,7 +169,7 @@ def load_bundle(directory: Path, spec: EnvSpec | None = None) -> Bundle:
     return bundle
 
 
-def check_golden(policy: GaussianPolicy, observation: Mapping[str, np.ndarray], expected: np.ndarray) -> None:
+def check_golden(policy: Policy, observation: Mapping[str, np.ndarray], expected: np.ndarray) -> None:
     """Raise `PolicyError` unless `policy` repeats the golden action."""
     action = policy(observation, None)
     if action.shape != expected.shape or not np.abs(action - expected).max() <= GOLDEN_TOLERANCE:
