@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from aiohttp import ClientSession, ClientWebSocketResponse, ETag, WSCloseCode, WSMsgType, web
+from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, ETag, WSCloseCode, WSMsgType, web
 
 from robot_rl.core.errors import CodecError
 from robot_rl.core.frames import normalise, xyzw_from_wxyz
@@ -77,11 +77,15 @@ class SceneProxy:
             await browser.close(code=WSCloseCode.GOING_AWAY, message=b"the console ends")
 
     async def _serve_page(self, request: web.Request) -> web.Response:
-        """viser's page, which is one file, without its panel."""  # noqa: D403
+        """The page of viser, which is one file, without its panel."""
         if self._page is None:
-            async with ClientSession() as session, session.get(f"http://{self._address}/") as answer:
-                answer.raise_for_status()
-                html = (await answer.text()).replace("</head>", _STYLE + "</head>", 1).encode()
+            try:
+                async with ClientSession() as session, session.get(f"http://{self._address}/") as answer:
+                    answer.raise_for_status()
+                    page = await answer.text()
+            except ClientError as error:
+                raise _ended(error) from error
+            html = page.replace("</head>", _STYLE + "</head>", 1).encode()
             self._page = html, hashlib.sha256(html).hexdigest()
         html, digest = self._page
         known = request.if_none_match or ()
@@ -104,12 +108,14 @@ class SceneProxy:
             protocols=protocols, heartbeat=_HEARTBEAT, compress=False, max_msg_size=MAX_BYTES
         )
         key = request.match_info["key"]
-        # A connection for each browser, so that viser sends to a slow one what it can take.
-        upstream = f"ws://{self._address}/"
-        async with (
-            ClientSession() as session,
-            session.ws_connect(upstream, protocols=protocols, max_msg_size=0, compress=0) as viser,
-        ):
+        # A connection for each browser, so that viser sends a slow one what it can take.
+        async with ClientSession() as session:
+            try:
+                viser = await session.ws_connect(
+                    f"ws://{self._address}/", protocols=protocols, max_msg_size=0, compress=0
+                )
+            except ClientError as error:
+                raise _ended(error) from error
             await browser.prepare(request)
             self._open.add(browser)
             try:
@@ -157,6 +163,10 @@ class SceneProxy:
 
 _TELLING = frozenset({WSCloseCode.PROTOCOL_ERROR})
 """Ends that viser means for its page: it was made for another version."""
+
+
+def _ended(error: ClientError) -> web.HTTPBadGateway:
+    return web.HTTPBadGateway(text=f"The 3-D view has ended: start the console again. ({error})")
 
 
 async def _down(viser: ClientWebSocketResponse, browser: web.WebSocketResponse) -> None:

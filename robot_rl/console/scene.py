@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 
 NO_OBJECTS: Mapping[str, Pose] = MappingProxyType({})
 
-# Over the robot's shoulder, so that forward is away from her: as she moves a device, and past the arm.
-_VIEW_FROM = (-0.75, -0.90, 1.15)
-_VIEW_AT = (0.36, -0.03, 0.16)
-_VIEW_FOV = 0.68
+VIEW_FROM = (-0.75, -0.90, 1.15)
+"""Where a browser looks from at first, base frame [m]: over the robot's shoulder, so that forward is away
+from her, as she moves a device."""
+VIEW_AT = (0.36, -0.03, 0.16)
+"""What it looks at [m]."""
+VIEW_FOV = 0.68
+"""Its vertical field of view [rad]."""
+
 _BLUE = (0.25, 0.65, 1.0)
 
 
@@ -51,9 +55,9 @@ class Scene3D:
         with _quiet():
             server = self._server = _serve()
         server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
-        server.initial_camera.position = _VIEW_FROM
-        server.initial_camera.look_at = _VIEW_AT
-        server.initial_camera.fov = _VIEW_FOV
+        server.initial_camera.position = VIEW_FROM
+        server.initial_camera.look_at = VIEW_AT
+        server.initial_camera.fov = VIEW_FOV
         scene = server.scene
         scene.configure_environment_map("studio", environment_intensity=0.35)
         self._links = add_robot(scene)

@@ -289,6 +289,23 @@ def test_the_page_is_visers_own_and_loads_nothing_from_elsewhere(scene):
     meet(scene, visit)
 
 
+def test_a_scene_that_has_ended_is_told_and_ends_its_pages():
+    scene = Scene3D(CONFIG)
+
+    async def visit(session: ClientSession, root: str, desk: Desk) -> None:
+        async with browsing(session, root, "ours") as browser:
+            await browser.until(lambda: "/cube" in browser.made)
+            await asyncio.to_thread(scene.close)
+            async with asyncio.timeout(PATIENCE):
+                while (await browser.socket.receive()).type is WSMsgType.BINARY:
+                    pass
+        async with session.get(f"{root}/scene/ours/") as answer:
+            assert answer.status == 502
+            assert "start the console again" in await answer.text()
+
+    meet(scene, visit)
+
+
 def test_a_box_gets_sharp_edges_and_a_ball_stays_smooth():
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
