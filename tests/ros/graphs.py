@@ -112,6 +112,8 @@ def running(
             extra = dict((parameters or {}).get(entry.name, {}))
             if entry.name == "actor" and only and "recorder" not in only:
                 extra["with_recorder"] = False
+            if entry.name == "robot" and only and "safety" not in only:
+                extra["require_permit"] = False
             table.append(
                 NodeEntry(
                     entry.name,
