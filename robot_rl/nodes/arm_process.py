@@ -157,10 +157,13 @@ class ArmProcess:
         safety = self.arm.safety
         reason, is_fault = self._permits.verdict(self._clock.turn())
         if bool(reason) != bool(safety.inhibited):
-            if reason and reason != WAITING:
-                self.driver.get_logger().warning(f"the arm holds: {reason}")
-            elif not reason:
-                self.driver.get_logger().info("the arm has its permit to move")
+            log = self.driver.get_logger()
+            if not reason:
+                log.info("the arm has its permit to move")
+            elif reason == WAITING:
+                log.info(f"the arm holds: {reason}")
+            else:
+                log.warning(f"the arm holds: {reason}")
         safety.inhibit(reason)
         if is_fault:
             safety.e_stop(reason)
