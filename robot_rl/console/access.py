@@ -30,6 +30,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def new_token() -> str:
+    """A token that nobody can guess."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
 def stored_token(path: Path) -> str:
     """The token in a file that only its owner can read, made at the first call.
 
@@ -37,7 +42,7 @@ def stored_token(path: Path) -> str:
     """
     if path.exists() and (token := path.read_text().strip()):
         return token
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = new_token()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -87,22 +88,22 @@ class Model:
             else value
         )
         with self._lock:
-            self._sections[section] = plain
+            self._sections[section] = finite(plain)
             self._heard[section] = time.monotonic()
 
     def put_arm(self, state: ArmState) -> None:
         """Keep the newest state of the arm."""
         view = {
             "stamp": state.stamp,
-            "position": _rounded(state.tcp.position),
-            "target": _rounded(state.target.position),
-            "speed": round(float(np.linalg.norm(state.twist[:3])), 4),
-            "force": round(float(np.linalg.norm(state.wrench[:3])), 2),
-            "width": round(state.gripper_width, 4),
+            "position": state.tcp.position.tolist(),
+            "target": state.target.position.tolist(),
+            "speed": float(np.linalg.norm(state.twist[:3])),
+            "force": float(np.linalg.norm(state.wrench[:3])),
+            "width": state.gripper_width,
             "closed": state.gripper_closed,
         }
         with self._lock:
-            self._state, self._arm = state, view
+            self._state, self._arm = state, finite(view)
             self._heard["arm"] = time.monotonic()
 
     def target(self) -> Pose | None:
@@ -139,6 +140,13 @@ class Model:
             return {"arm": self._arm, **self._sections, "ages": ages}
 
 
-def _rounded(values: np.ndarray) -> list[float | None]:
-    """Numbers for JSON, which knows no NaN, in tenths of a millimetre."""
-    return [round(v, 4) if np.isfinite(v) else None for v in values.tolist()]
+def finite(value: Any) -> Any:
+    """A value as JSON has it: null for numbers that are not finite, and no more digits than can be seen."""
+    match value:
+        case float():
+            return round(value, 4) if math.isfinite(value) else None
+        case dict():
+            return {name: finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [finite(item) for item in value]
+    return value

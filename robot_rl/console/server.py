@@ -13,6 +13,7 @@ import asyncio
 import dataclasses
 import json
 import secrets
+import socket
 import threading
 import time
 from collections import deque
@@ -52,6 +53,9 @@ MOST_ERRORS = 20
 
 MOST_NOTICES = 20
 """Notices that wait for a slow page."""
+
+EVERYWHERE = ("", "0.0.0.0", "::")
+"""Addresses to serve on that mean all of this machine."""
 
 HEADERS = {
     "Cache-Control": "no-cache",
@@ -180,12 +184,22 @@ class Server:
     @property
     def url(self) -> str:
         """Where to find the page; with the token, where one is asked for."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        # What listens on all addresses has none of its own to name.
+        host = socket.gethostname() if self.host in EVERYWHERE else self.host
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}/" + (f"?token={self.access.token}" if self.access.token else "")
 
     def tell(self, who: str, notice: Notice) -> None:
         """Show a notice on the page called `who`; for any thread."""
         self._loop.call_soon_threadsafe(self._tell, who, notice)
+
+    def tell_all(self, notice: Notice) -> None:
+        """Show a notice on all pages; for any thread."""
+        self._loop.call_soon_threadsafe(self._tell_all, notice)
+
+    def _tell_all(self, notice: Notice) -> None:
+        for page in self._pages.values():
+            page.notice(notice)
 
     def _tell(self, who: str, notice: Notice) -> None:
         if who in self._pages:
@@ -266,9 +280,9 @@ class Server:
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         """One page, from its coming to its going."""
-        socket = web.WebSocketResponse(heartbeat=5.0, compress=False, max_msg_size=8 * MAX_BYTES)
-        await socket.prepare(request)
-        page = Page(self.desk.join(), socket)
+        browser = web.WebSocketResponse(heartbeat=5.0, compress=False, max_msg_size=8 * MAX_BYTES)
+        await browser.prepare(request)
+        page = Page(self.desk.join(), browser)
         scene = f"/scene/{page.key}/" if self._scene is not None else ""
         hello = {"type": "setup", "you": page.name, "scene": scene, **dataclasses.asdict(self.setup)}
         page.put("setup", json.dumps(hello))
@@ -277,20 +291,20 @@ class Server:
         self._send_curves(page)
         writer = asyncio.create_task(page.write())
         try:
-            async for message in socket:
+            async for message in browser:
                 if message.type is WSMsgType.TEXT:
                     self._hear(page, message.data)
                 elif message.type is WSMsgType.BINARY:
                     self._refuse(page, CodecError("the page sent bytes, expected text"))
                 if page.errors >= MOST_ERRORS:
-                    await socket.close(code=1008, message=b"too many messages that are wrong")
+                    await browser.close(code=1008, message=b"too many messages that are wrong")
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
             del self._pages[page.name]
             self._count_watchers()
             self.desk.leave(page.name, time.monotonic())
-        return socket
+        return browser
 
     def _hear(self, page: Page, text: str) -> None:
         try:

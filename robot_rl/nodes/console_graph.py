@@ -6,6 +6,8 @@ there is no queue of ours.
 
 from __future__ import annotations
 
+import os
+
 from rclpy.node import Node
 from rclpy.task import Future
 from std_msgs.msg import String
@@ -27,6 +29,8 @@ class RosGraph:
         self._command = node.create_publisher(String, "operator/command", STREAM)
         self._e_stop = node.create_publisher(String, "safety/e_stop_request", STREAM)
         self._clear = node.create_client(Trigger, "safety/clear_fault")
+        # Each console names its pages for itself, and two of them may serve one graph.
+        self._place = f"console {os.getpid()}"
         self._sequence = 0
 
     def command(self, who: str, name: str) -> None:
@@ -42,9 +46,10 @@ class RosGraph:
             return
 
         def done(future: Future) -> None:
-            answer = future.result()
-            assert answer is not None
-            on_answer(answer.success, answer.message)
+            if (problem := future.exception()) is not None:
+                on_answer(False, str(problem))
+            elif (answer := future.result()) is not None:
+                on_answer(answer.success, answer.message)
 
         self._clear.call_async(Trigger.Request()).add_done_callback(done)
 
@@ -52,5 +57,7 @@ class RosGraph:
         self._sequence += 1
         x, y, z, rx, ry, rz = hands.axes.tolist()
         buttons = " ".join(sorted(hands.buttons))
-        message = OperatorInput(who, self._sequence, x, y, z, rx, ry, rz, buttons, hands.frame)
+        message = OperatorInput(
+            f"{who}, {self._place}", self._sequence, x, y, z, rx, ry, rz, buttons, hands.frame
+        )
         self._input.publish(json_message(message))

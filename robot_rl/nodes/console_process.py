@@ -6,11 +6,12 @@ prints where the page is. It can come and go while the graph runs.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rclpy.node import Node
 
@@ -20,12 +21,14 @@ from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage, run
 from robot_rl.nodes.messages import COMMANDS
 from robot_rl.nodes.params import Parameters
 
+if TYPE_CHECKING:
+    from robot_rl.console.access import Access
+
 LOOK_RATE = 15.0
 """Looks at the graph a second [Hz]."""
 
 TOKEN_FILE = "console.token"
 """File of the run directory that holds the token, where one is asked for."""
-
 
 SWITCH_INTERVAL = 0.0005
 """Longest that one thread of Python keeps the others waiting [s]."""
@@ -57,46 +60,48 @@ def body(stop: StopFlag) -> None:
     config = parameters.read(tasks.load(settings.task))
     parameters.check_all_known()
     try:
-        from robot_rl.console.access import Access, is_loopback, stored_token
+        from robot_rl.console.desk import Notice
         from robot_rl.console.handle import Handle
         from robot_rl.console.model import Model, Setup
         from robot_rl.console.scene import Scene3D
         from robot_rl.console.server import Server
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            str(error.name), "the operator's console", "pip install 'robot-rl[console]'"
-        ) from None
+        how = "pip install 'robot-rl[console]'"
+        raise MissingDependencyError(str(error.name), "the operator's console", how) from None
     from robot_rl.nodes.console_curves import Curves
     from robot_rl.nodes.console_graph import RosGraph
+    from robot_rl.nodes.console_log import ConsoleLog
     from robot_rl.nodes.console_view import ConsoleView
 
-    token = "" if is_loopback(settings.host) else stored_token(Path(settings.out) / TOKEN_FILE)
-    model = Model()
-    setup = Setup.of(settings.task, settings.out, settings.person, COMMANDS, config)
-    scene = Scene3D(config.arm, config.cameras)
-    handle = Handle(scene, config.teleop, model.target)
-    server = Server(
-        RosGraph(node),
-        model,
-        setup,
-        Access(token),
-        settings.host,
-        settings.port,
-        node.get_logger().warning,
-        scene.port,
-        handle,
-    )
-    looker = Node("console_view", start_parameter_services=False)
-    curves = Curves(model)
-    view = ConsoleView(looker, config, model, scene.update, curves.on_event, curves.on_metrics)
-    # After subscribing: an episode that ends now is known twice, and counted once.
-    if settings.out and (problem := curves.restore(Path(settings.out))):
-        node.get_logger().warning(problem)
-    spinner = Spinner(stop, node)
-    # The server's threads shall not keep the loop, and with it the heartbeat, from its turn.
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
+    with contextlib.ExitStack() as stack:
+        spinner = Spinner(stop, node)
+        stack.callback(spinner.close)
+        looker = Node("console_view", start_parameter_services=False)
+        stack.callback(looker.destroy_node)
+        model = Model()
+        scene = stack.enter_context(Scene3D(config.arm, config.cameras))
+        server = Server(
+            RosGraph(node),
+            model,
+            Setup.of(settings.task, settings.out, settings.person, COMMANDS, config),
+            access(settings),
+            settings.host,
+            settings.port,
+            node.get_logger().warning,
+            scene.port,
+            Handle(scene, config.teleop, model.target),
+        )
+        curves = Curves(model)
+        view = ConsoleView(looker, config, model, scene.update, curves.on_event, curves.on_metrics)
+        log = ConsoleLog(looker, lambda text: server.tell_all(Notice(text)), node.get_name())
+        # After subscribing: an episode that ends now is known twice, and counted once.
+        if settings.out and (problem := curves.restore(Path(settings.out))):
+            node.get_logger().warning(problem)
         server.start()
+        stack.callback(server.close)
+        stack.callback(spinner.say_goodbye)
+        # The server's threads shall not keep the loop, and with it the heartbeat, from its turn.
+        sys.setswitchinterval(SWITCH_INTERVAL)
         collect_garbage()
         sys.stdout.write(f"console: {server.url}\n")
         sys.stdout.flush()
@@ -106,13 +111,17 @@ def body(stop: StopFlag) -> None:
             due = max(due + 1.0 / LOOK_RATE, time.monotonic())
             view.look()
             curves.show()
+            log.look()
             server.check()
-    finally:
-        spinner.say_goodbye()
-        server.close()
-        scene.close()
-        spinner.close()
-        looker.destroy_node()
+
+
+def access(settings: ConsoleSettings) -> Access:
+    """Who may open the page: beyond this machine, who has the token that the run directory keeps."""
+    from robot_rl.console.access import Access, is_loopback, new_token, stored_token
+
+    if is_loopback(settings.host):
+        return Access("")
+    return Access(stored_token(Path(settings.out) / TOKEN_FILE) if settings.out else new_token())
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ from robot_rl.nodes.convert import (
 )
 from robot_rl.nodes.messages import EpisodeEvent, Heartbeat, Permit, SafetyState, SessionState
 from robot_rl.nodes.qos import LATCHED, NEWEST, STREAM
+from robot_rl.nodes.tap import Tap
 from robot_rl.tasks.arm import ArmTaskConfig
 
 GLANCE = QoSProfile(
@@ -57,23 +58,6 @@ BEATS_PERIOD = 0.5
 
 FORGET = 5.0
 """A process that has been silent for this long is no longer shown [s]."""
-
-
-class Tap:
-    """A subscription of a node that nobody spins: its messages are taken when they are asked for."""
-
-    def __init__(self, node: Node, kind: type, topic: str, qos: QoSProfile) -> None:
-        self.topic = topic
-        self._subscription = node.create_subscription(kind, topic, lambda message: None, qos)
-
-    def take(self) -> list[Any]:
-        """What has come since the last time, as far as the depth of its history."""
-        messages = []
-        handle, kind = self._subscription.handle, self._subscription.msg_type
-        with handle:
-            while (row := handle.take_message(kind, False)) is not None:
-                messages.append(row[0])
-        return messages
 
 
 class ConsoleView:

@@ -42,6 +42,18 @@ class Operator:
         assert found is not None
         return float(found.group())
 
+    def drives(self, key: str, ready: Callable[[], Any]) -> None:
+        """Hold a key down until something has come of it."""
+
+        def driven() -> bool:
+            if "Take control" in self.reads("#control"):  # this machine was too busy to hear her for a second
+                self.page.keyboard.press("t")
+            return ready()
+
+        self.page.keyboard.down(key)
+        self.waits_until(driven)
+        self.page.keyboard.up(key)
+
     def takes_control(self) -> None:
         self.page.locator("#control").click()
         self.waits_for("#control", "Give control back")

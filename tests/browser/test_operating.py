@@ -13,7 +13,14 @@ from tests.ros.graphs import Graph, reach, running
 
 pytestmark = pytest.mark.ros
 
-OPTIONS = {"clock": "realtime", "person": "operator", "policy": "hold", "console": True, "console_port": 0}
+OPTIONS = {
+    "clock": "realtime",
+    "person": "operator",
+    "policy": "hold",
+    "record": False,
+    "console": True,
+    "console_port": 0,
+}
 
 
 @pytest.fixture
@@ -34,9 +41,7 @@ def test_she_demonstrates_corrects_stops_and_goes_on(graph, chromium):
         she.waits_for("#who_name", "You")
         she.waits_for("#says", "Step")
         x = she.number("#x output")
-        page.keyboard.down("w")
-        she.waits_until(lambda: she.number("#x output") > x + 0.03)
-        page.keyboard.up("w")
+        she.drives("w", lambda: she.number("#x output") > x + 0.03)
         page.keyboard.press("1")
         she.waits_for("#says", "undo takes the last episode back")
         page.keyboard.press("u")
@@ -52,9 +57,7 @@ def test_she_demonstrates_corrects_stops_and_goes_on(graph, chromium):
         page.keyboard.press("Space")
         she.waits_for("#who_name", "You")
         z = she.number("#z output")
-        page.keyboard.down("e")
-        she.waits_until(lambda: she.number("#z output") > z + 0.02)
-        page.keyboard.up("e")
+        she.drives("e", lambda: she.number("#z output") > z + 0.02)
         page.locator("[data-toggle=take_over]").click()
         she.waits_for("#who_name", "The policy")
 

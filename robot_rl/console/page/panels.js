@@ -13,6 +13,16 @@ const PHASES = {
   held: "Held",
   done: "Done",
 };
+const WHY = {
+  motion: "since the hand moved",
+  button: "since the button",
+  still: "since the hand came to rest",
+  "dead man": "since the dead-man's switch was let go",
+  lost: "its device is lost: the arm holds still",
+  back: "its device is back",
+  episode: "",
+  "": "",
+};
 const LATE = 1.0; // What has not been heard of for this long is late [s].
 
 /** Writes a text where it has changed. */
@@ -174,12 +184,16 @@ function who(state, you) {
   if (episode?.event === "begin" && episode.mode === "eval") {
     return ["policy", "The policy", "evaluation: nobody helps"];
   }
-  if (!control) return ["nobody", "Nobody", ""];
-  const why = control.reason ? `since: ${control.reason}` : "";
-  if (control.who === "policy") return ["policy", "The policy", why];
-  if (control.who === "script") return ["person", "A script", "the scripted person corrects"];
-  if (control.who === "console") return ["person", holder === you ? "You" : holder || "The console", why];
-  return ["person", control.who, why];
+  // Before the first change it is whom the episode is for.
+  const showing = episode?.mode === "demo" || episode?.mode === "label";
+  const actor = control?.who ?? (episode?.event === "begin" ? (showing ? "the person" : "policy") : "");
+  if (!actor) return ["nobody", "Nobody", ""];
+  const why = WHY[control?.reason ?? ""] ?? control.reason;
+  const shows = { demo: "shows the task", label: "shows success and failure" }[episode?.mode] ?? "corrects the policy";
+  if (actor === "policy") return ["policy", "The policy", why];
+  if (actor === "script") return ["person", "A script", why || shows];
+  const name = actor === "console" ? (holder === you ? "You" : holder || "The console") : actor;
+  return ["person", name, why || shows];
 }
 
 function stepOf(episode, arm, rate) {
@@ -211,11 +225,11 @@ function says({ session, episode }, step) {
 
 function level(id, value, limit, unit, digits) {
   const row = $(id);
-  const share = Math.min(value / limit, 1);
+  const share = Math.min((value ?? 0) / limit, 1);
   row.querySelector("i").style.transform = `scaleX(${share})`;
   row.classList.toggle("near", share > 0.7 && share < 1);
   row.classList.toggle("over", share >= 1);
-  write(row.querySelector("output"), `${value.toFixed(digits)} / ${limit} ${unit}`);
+  write(row.querySelector("output"), `${value?.toFixed(digits) ?? "?"} / ${limit} ${unit}`);
 }
 
 function place(id, value, target, low, high) {
