@@ -10,6 +10,7 @@ and holds up nobody else. Pictures are encoded once for all pages, and only whil
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -163,6 +164,7 @@ class Server:
         """Serve from now on. `ConfigError` when the address cannot be had."""
         self._thread.start()
         self._ready.wait()
+        self.check()
         if self._problem is not None:
             self._thread.join()
             raise ConfigError(
@@ -191,24 +193,26 @@ class Server:
 
     def tell(self, who: str, notice: Notice) -> None:
         """Show a notice on the page called `who`; for any thread."""
-        self._loop.call_soon_threadsafe(self._tell, who, notice)
+        self._post(lambda page: page.name == who, notice)
 
     def tell_all(self, notice: Notice) -> None:
         """Show a notice on all pages; for any thread."""
-        self._loop.call_soon_threadsafe(self._tell_all, notice)
+        self._post(lambda page: True, notice)
 
-    def _tell_all(self, notice: Notice) -> None:
-        for page in self._pages.values():
-            page.notice(notice)
+    def _post(self, meant: Callable[[Page], bool], notice: Notice) -> None:
+        def put() -> None:
+            for page in filter(meant, self._pages.values()):
+                page.notice(notice)
 
-    def _tell(self, who: str, notice: Notice) -> None:
-        if who in self._pages:
-            self._pages[who].notice(notice)
+        with contextlib.suppress(RuntimeError):  # the server has ended, and there are no pages
+            self._loop.call_soon_threadsafe(put)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        work = self._loop.create_task(self._serve())
         try:
-            self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(asyncio.wait([work]))
+            self._failure = work.exception()
         finally:
             self._encoder.shutdown()
             self._loop.close()
@@ -236,13 +240,16 @@ class Server:
                 asyncio.create_task(work()) for work in (self._watch, self._show)
             ]
             workers.append(asyncio.create_task(self._stop.wait()))
-            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
-            self._failure = next((task.exception() for task in done), None)
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            for page in list(self._pages.values()):
-                await page.socket.close(code=1001, message=b"the console ends")
+            try:
+                done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+                for worker in done:
+                    await worker  # raises what has ended it
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+                for page in list(self._pages.values()):
+                    await page.socket.close(code=1001, message=b"the console ends")
         finally:
             await runner.cleanup()
 

@@ -15,6 +15,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerH
 from PIL import Image
 
 from robot_rl.console.access import Access
+from robot_rl.console.desk import Notice
 from robot_rl.console.model import Model, Setup
 from robot_rl.console.server import MOST_ERRORS, Server
 from robot_rl.core.errors import ConfigError
@@ -277,3 +278,27 @@ def test_a_token_is_wanted_once_and_a_wrong_one_is_refused():
 def test_a_port_that_is_taken_is_named():
     with served() as console, pytest.raises(ConfigError, match="choose another --port"):
         Console(port=console.server.port)
+
+
+def test_numbers_that_are_not_finite_reach_no_page():
+    async def look(console: Console) -> None:
+        console.model.put("probability", {"stages": [float("nan")], "of": {"x": float("inf")}})
+        async with browsing(console) as ann:
+            state = await ann.hear("state")
+            assert state["probability"] == {"stages": [None], "of": {"x": None}}
+
+    with served() as console:
+        run(look(console))
+
+
+def test_all_pages_or_one_are_told():
+    async def listen(console: Console) -> None:
+        async with browsing(console) as ann, browsing(console) as bob:
+            console.server.tell(bob.name, Notice("for bob"))
+            console.server.tell_all(Notice("for all", bad=False))
+            assert await ann.hear("notice") == {"type": "notice", "text": "for all", "bad": False}
+            assert (await bob.hear("notice"))["text"] == "for bob"
+
+    with served() as console:
+        run(listen(console))
+    console.server.tell_all(Notice("nobody is there"))
