@@ -28,6 +28,7 @@ from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import LATCHED, STREAM
 from robot_rl.nodes.topic_robot import StateInputs
+from robot_rl.tasks.arm import ArmTaskConfig
 
 
 @dataclass(frozen=True)
@@ -120,16 +121,27 @@ def run_realtime(spinner: Spinner, sensors: StateInputs, person: PersonAtTicks, 
             person.see(tick)
 
 
-def work_for_operator(node: Node, spinner: Spinner, sensors: StateInputs, config: TeleopConfig) -> None:
+def work_for_operator(node: Node, spinner: Spinner, config: TeleopConfig) -> None:
     """Say what the operator wants at her devices, for ever."""
     from robot_rl.nodes.operator_stream import OperatorStream  # its drivers are not needed by a script
 
-    stream = OperatorStream(node, sensors, config)
+    # Where the objects are she sees for herself.
+    stream = OperatorStream(node, StateInputs(node, ()), config)
     collect_garbage_only_when_told()
     try:
         stream.work(spinner)
     finally:
         stream.close()
+
+
+def work_for_script(node: Node, spinner: Spinner, config: ArmTaskConfig, clock: str) -> None:
+    """Say what the scripted person wants, for ever."""
+    sensors, truth = StateInputs(node, config.objects), TickTruth()
+    person = PersonAtTicks(node, sensors, config.person_for(truth), truth)
+    if clock == "lockstep":
+        run_lockstep(spinner, sensors, person)
+    else:
+        run_realtime(spinner, sensors, person, config.control_rate)
 
 
 def body(stop: StopFlag) -> None:
@@ -140,17 +152,11 @@ def body(stop: StopFlag) -> None:
     config = parameters.read(tasks.load(settings.task))
     parameters.check_all_known()
     spinner = Spinner(stop, node)
-    sensors = StateInputs(node, config.objects)
     try:
         if settings.person == "operator":
-            work_for_operator(node, spinner, sensors, config.teleop)
-            return
-        truth = TickTruth()
-        person = PersonAtTicks(node, sensors, config.person_for(truth), truth)
-        if settings.clock == "lockstep":
-            run_lockstep(spinner, sensors, person)
+            work_for_operator(node, spinner, config.teleop)
         else:
-            run_realtime(spinner, sensors, person, config.control_rate)
+            work_for_script(node, spinner, config, settings.clock)
     finally:
         spinner.close()
 

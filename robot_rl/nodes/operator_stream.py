@@ -32,6 +32,10 @@ from robot_rl.nodes.topic_robot import StateInputs
 PERIOD = 0.01
 """Between two reads of the devices, at most [s]."""
 
+PAUSE = 0.004
+"""Between two reads, at least [s]: time to take in all that has come. To answer each message of a queue would
+keep the queue from ever ending."""
+
 
 class Stamps:
     """Stamps between those of the states: each one is later than the last."""
@@ -121,8 +125,8 @@ class OperatorStream:
     def work(self, spinner: Spinner) -> None:
         """Answer what the console sends at once, and the other devices at their period, for ever."""
         while True:
-            deadline = time.monotonic() + PERIOD
-            while not self._heard and (left := deadline - time.monotonic()) > 0:
+            answered = time.monotonic()
+            while (left := answered + (PAUSE if self._heard else PERIOD) - time.monotonic()) > 0:
                 spinner.spin_once(left)
             self.answer()
 

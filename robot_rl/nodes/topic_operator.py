@@ -84,7 +84,9 @@ class TopicOperator:
         command = self._answer()
         if command is not None and not command.lost:
             limit = MAX_AGE if command.active else MAX_AGE_OF_POLICY
-            if now - self._arrived_at <= nanoseconds(limit):
+            # It may have come just now, and from a queue: then the state is ahead of it.
+            age = max(now - self._arrived_at, state.stamp - command.stamp)
+            if age <= nanoseconds(limit):
                 self._good_at = now
                 return replace(command, outcome=outcome)
         if now - self._good_at > nanoseconds(PATIENCE):

@@ -173,7 +173,7 @@ def test_a_device_that_fails_her_never_gives_control_to_the_policy(tmp_path: Pat
         for trouble, words in (("silent", "not heard of"), ("not a number", "not finite")):
             operator.axes = FORWARD
             desk.wait_for_control("console", "motion")
-            desk.wait_for_steps(2)
+            desk.probe.wait(lambda: desk.transitions[-1].source is Source.HUMAN)
             if trouble == "silent":
                 operator.silent = True
             else:

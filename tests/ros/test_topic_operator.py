@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
+from robot_rl.core.clock import nanoseconds
 from robot_rl.core.errors import DeviceError, StaleStateError
 from robot_rl.core.types import Episode, Mode, TeleopCommand
 from robot_rl.nodes import convert
@@ -135,6 +136,17 @@ def test_silence_while_she_is_in_control_holds_the_arm_and_ends_the_episode(room
     line.say(MOVES)
     assert line.operator.is_fresh()
     assert line.read().twist.any()
+
+
+def test_what_comes_out_of_a_queue_is_as_old_as_it_is(room: Room) -> None:
+    line = Line(room)
+    line.say(MOVES)
+    late = replace(arm(), stamp=line.operator.heard + nanoseconds(0.15))
+    assert line.operator.read(late).lost
+    line.say(WATCHES)
+    assert not line.operator.read(late).lost
+    late = replace(arm(), stamp=line.operator.heard + nanoseconds(0.4))
+    assert line.operator.read(late).lost
 
 
 def test_a_short_silence_while_the_policy_is_in_control_is_no_correction(room: Room) -> None:
