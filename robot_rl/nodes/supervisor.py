@@ -211,12 +211,22 @@ class Supervisor:
             self.on_line(name, text)
 
     def stop(self) -> None:
-        """Ask all processes to end, and kill those that do not, or all at a second signal."""
-        running = [p for p in self.processes.values() if p.popen.poll() is None]
+        """Ask all processes to end, those that listen to the others last.
+
+        Those that do not end in time are killed, and all that are left at a second signal.
+        """
+        asked = self._signals
+        for listens in (False, True):
+            running = [
+                p for p in self.processes.values() if p.entry.listens is listens and p.popen.poll() is None
+            ]
+            self._end(running, asked)
+        self._show()
+
+    def _end(self, running: Sequence[Process], asked: int) -> None:
         for process in running:
             process.popen.terminate()
         deadline = time.monotonic() + PATIENCE
-        asked = self._signals
         while any(p.popen.poll() is None for p in running):
             if time.monotonic() > deadline or self._signals > max(asked, 1):
                 break
@@ -225,7 +235,6 @@ class Supervisor:
             if process.popen.poll() is None:
                 os.killpg(process.popen.pid, signal.SIGKILL)
                 process.popen.wait()
-        self._show()
 
 
 def transport_environment(one_machine: bool, given: Mapping[str, str]) -> dict[str, str]:

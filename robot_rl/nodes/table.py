@@ -43,6 +43,8 @@ class NodeEntry:
     """Start it again after a crash. Not for the robot's process: after that a person has to look."""
     leads: bool = False
     """The graph ends when this process has done its work."""
+    listens: bool = False
+    """Ends after the others: it keeps what they say last."""
     nice: int = 0
     """Added to its niceness on the real clock: below zero for the control loop, where the user may do that,
     above zero for what must not take the CPU from it."""
@@ -104,7 +106,7 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     common: dict[str, Value] = {"task": options.task}
     timed = common | {"clock": options.clock}
     stored = common | {"out": options.out}
-    urgent, patient, idle = (-10, 5, 10) if live else (0, 0, 0)
+    urgent, idle = (-10, 10) if live else (0, 0)
     at_hand = options.person == "operator"
     robot = timed | {"viewer": not options.headless, "require_permit": live, "guide_home": at_hand}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
@@ -123,7 +125,7 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
         person = timed | {"person": options.person}
         entries.append(NodeEntry("intervention", module, person, respawn=True, nice=urgent))
     if options.record:
-        entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, nice=patient))
+        entries.append(NodeEntry("recorder", "robot_rl.nodes.recorder", stored, respawn=True, listens=True))
     if options.policy == "learner":
         entries.append(
             NodeEntry(
@@ -141,7 +143,7 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
         page = {"host": options.console_host, "port": options.console_port}
         parameters = stored | {"clock": options.clock, "person": options.person} | page
         module = "robot_rl.nodes.console_process"
-        # Neither patient, for the arm holds while its heartbeat is late, nor before the control loop.
+        # Not nice, for the arm holds while its heartbeat is late, and not before the control loop.
         entries.append(NodeEntry("console", module, parameters, respawn=True))
     parameters = timed | stored | session
     entries.append(

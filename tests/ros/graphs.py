@@ -121,6 +121,7 @@ def running(
                     {**entry.parameters, **extra},
                     respawn=entry.respawn,
                     leads=entry.leads,
+                    listens=entry.listens,
                 )
             )
     supervisor = Supervisor(table, out / "logs", out / "config.yaml")

@@ -215,7 +215,7 @@ def test_graphs_on_one_machine_get_different_domains():
 
 def test_on_the_real_clock_the_control_loop_comes_before_the_learner():
     nice = {entry.name: entry.nice for entry in node_table(GraphOptions(clock="realtime"))}
-    assert nice["robot"] == nice["actor"] < 0 < nice["recorder"] < nice["learner"]
+    assert nice["robot"] == nice["actor"] < nice["recorder"] == 0 < nice["learner"]
     assert {entry.nice for entry in node_table(GraphOptions())} == {0}
 
 
