@@ -84,6 +84,7 @@ class DevicePerson:
         self.config = config
         self.stages = stages
         self._devices = dict(devices)
+        self._followers = {name: d for name, d in devices.items() if isinstance(d, Follower)}
         self._on_e_stop = on_e_stop
         self._on_change = on_change
         self._on_notice = on_notice
@@ -141,9 +142,10 @@ class DevicePerson:
 
     def poll(self, state: ArmState | None = None) -> None:
         """Read all devices: an e-stop is heard also while there is no state, or nobody is asked."""
+        if state is not None:
+            for name, follower in self._followers.items():
+                follower.see(state, name == self._takeover.holder)
         for name, device in self._devices.items():
-            if state is not None and isinstance(device, Follower):
-                device.see(state, name == self._takeover.holder)
             self._hear(name, device)
         pressed = {name: self._pressed(name) for name in self._devices}
         hands = {name: self._hand(name, pressed[name]) for name in self._devices}

@@ -1,4 +1,4 @@
-"""What the operator wants, a hundred times a second, from the devices in her hands.
+"""What the operator wants, a hundred times a second while she acts, from the devices in her hands.
 
 Between two states of the arm time goes on: each message has a stamp of its own, that of the newest state and
 the time since it came. What comes from the console is answered at once, so that a key that is pressed waits
@@ -18,6 +18,7 @@ from drivers.teleop.leader import LeaderArm
 from drivers.teleop.opening import open_device
 from drivers.teleop.person import POLICY, Change, DevicePerson
 from drivers.teleop.settings import TeleopConfig
+from robot_rl.core.clock import nanoseconds
 from robot_rl.core.protocols import InputDevice
 from robot_rl.core.types import ArmState
 from robot_rl.data.json_messages import ControlChange
@@ -35,6 +36,9 @@ PERIOD = 0.01
 PAUSE = 0.004
 """Between two reads, at least [s]: time to take in all that has come. To answer each message of a queue would
 keep the queue from ever ending."""
+
+NOTHING_NEW = 0.03
+"""While the policy is in control, and stays so, that is said again after this long [s]."""
 
 
 class Stamps:
@@ -79,6 +83,9 @@ class OperatorStream:
         self._request = ""
         self._state: ArmState | None = None
         self._heard = False
+        self._said = (False, "")
+        """Whether she acted, and her verdict, as it was last published."""
+        self._said_at = 0
         self.person = DevicePerson(
             {name: self._open(name, config) for name in config.devices},
             config,
@@ -107,10 +114,14 @@ class OperatorStream:
             return
         self._stamp = self._stamps.next(now)
         command = replace(self.person.read(self._state), stamp=self._stamp)
-        twist, event = teleop_messages(command, self._request)
-        self._twist.publish(twist)
-        self._event.publish(event)
-        if self._request != request:
+        begins = self._request != request
+        says = (command.active, command.outcome)
+        if begins or command.active or says != self._said or now - self._said_at > nanoseconds(NOTHING_NEW):
+            self._said, self._said_at = says, now
+            twist, event = teleop_messages(command, self._request)
+            self._twist.publish(twist)
+            self._event.publish(event)
+        if begins:
             collect_garbage()
 
     def _take(self, tick: Tick, now: int) -> None:
