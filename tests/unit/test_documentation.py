@@ -81,10 +81,21 @@ def interfaces_of_the_nodes() -> set[str]:
     """Every topic that a node publishes and every service that it offers, read from the source."""
     found: set[str] = set()
     for file in (ROOT / "robot_rl" / "nodes").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        tree = ast.parse(file.read_text())
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 if node.func.attr in ("create_publisher", "create_service"):
-                    found |= literal_names(node.args[1])
+                    name = node.args[1]
+                    found |= literal_names(
+                        constants.get(name.id, name) if isinstance(name, ast.Name) else name
+                    )
             elif isinstance(node, ast.Assign) and any(
                 isinstance(target, ast.Name) and target.id == "TOPICS" for target in node.targets
             ):
