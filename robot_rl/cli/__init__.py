@@ -7,11 +7,13 @@ Each command is a module here with a `main(argv) -> exit status`, loaded when it
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from robot_rl import __version__
 from robot_rl.core.errors import RobotRlError, nearest
 from robot_rl.core.siblings import check_siblings
+from robot_rl.tasks import FLIGHTS
 
 COMMANDS = {
     "demo": ("demo", "teach the simulated Franka to pick up a cube, through the ROS 2 graph"),
@@ -31,10 +33,24 @@ COMMANDS = {
 }
 """Command: module below `robot_rl.cli`, what it does."""
 
+READER_GONE = 141
+"""Exit status when nobody reads the output any more, as in `robot-rl --help | head -1`: 128 + SIGPIPE."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `robot-rl`."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go; Python would complain of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
@@ -47,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         check_siblings()
-        module = importlib.import_module(f"robot_rl.cli.{COMMANDS[command][0]}")
+        module = importlib.import_module(f"robot_rl.cli.{_module(command, arguments[1:])}")
         return module.main(arguments[1:])
     except RobotRlError as error:
         print(f"robot-rl {command}: {error}", file=sys.stderr)
@@ -55,6 +71,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nrobot-rl {command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _module(command: str, arguments: list[str]) -> str:
+    """The module of a command; tasks of flying are trained by one of their own, which loads in no time."""
+    if command == "train" and arguments and arguments[0] in FLIGHTS:
+        return "train_flight"
+    return COMMANDS[command][0]
 
 
 def usage() -> str:

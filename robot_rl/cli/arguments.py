@@ -12,7 +12,7 @@ import tyro
 
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
-from robot_rl.tasks import PIXELS, TASKS, load
+from robot_rl.tasks import FLIGHTS, PIXELS, TASKS, load
 from robot_rl.tasks.arm import ArmTaskConfig
 
 Options = TypeVar("Options")
@@ -38,7 +38,8 @@ def parse_with_task(
     if task is None:
         if not rest or rest[0].startswith("-"):
             if rest and rest[0] in ("-h", "--help"):
-                tasks = "\n".join(f"  {name:<20} {text}" for name, text in TASKS.items())
+                named = TASKS | FLIGHTS if command == "train" else TASKS
+                tasks = "\n".join(f"  {name:<22} {text}" for name, text in named.items())
                 sys.stdout.write(
                     f"usage: robot-rl {command} TASK [options] [settings]\n\n"
                     f"{description}\n\ntasks:\n{tasks}\n\n"

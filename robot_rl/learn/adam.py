@@ -26,18 +26,20 @@ def init(params: Any) -> Moments:
     return Moments(jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params), jnp.int32(0))
 
 
-def step(params: Any, gradient: Any, moments: Moments, rate: float) -> tuple[Any, Moments]:
+def step(
+    params: Any, gradient: Any, moments: Moments, rate: float | jax.Array, beta_2: float = BETA_2
+) -> tuple[Any, Moments]:
     """One descent step: theta - rate * m_hat / (sqrt(v_hat) + epsilon).
 
     The bias corrections are folded into two scalars, so that each element costs one division.
     """
     steps = moments.steps + 1
     t = steps.astype(jnp.float32)
-    correction = jnp.sqrt(1.0 - BETA_2**t)
+    correction = jnp.sqrt(1.0 - beta_2**t)
     scaled_rate = rate * correction / (1.0 - BETA_1**t)
     epsilon = EPSILON * correction
     first = jax.tree.map(lambda m, g: m + (1.0 - BETA_1) * (g - m), moments.first, gradient)
-    second = jax.tree.map(lambda v, g: v + (1.0 - BETA_2) * (g * g - v), moments.second, gradient)
+    second = jax.tree.map(lambda v, g: v + (1.0 - beta_2) * (g * g - v), moments.second, gradient)
     params = jax.tree.map(
         lambda p, m, v: p - scaled_rate * m / (jnp.sqrt(v) + epsilon), params, first, second
     )

@@ -17,6 +17,11 @@ TASKS = {
 }
 """Name and what it is about; `robot_rl.tasks.NAME` holds its `CONFIG`."""
 
+FLIGHTS = {
+    "quadrotor_hover": "catch a quadrotor that starts tilted and moving, and hold it at a point",
+    "quadrotor_figure_eight": "fly a quadrotor along a figure eight, or another path",
+}
+"""Tasks of flying, which are learned in simulation alone; `robot_rl.tasks.NAME` holds their `PRESETS`."""
 
 PIXELS = "pixels"
 """Variant of a task that is seen through cameras, written `TASK:pixels`."""

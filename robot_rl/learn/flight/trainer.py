@@ -1,0 +1,127 @@
+"""Runs a training by gradients through the simulator: compiles, updates, hands over the weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from robot_rl.core.spec import EnvSpec
+from robot_rl.learn.compile import cpu_options
+from robot_rl.learn.flight import worlds
+from robot_rl.learn.flight.gradient import (
+    Cost,
+    Metrics,
+    Pilot,
+    Schedule,
+    create,
+    exported,
+    inputs_of,
+    update_block,
+)
+from robot_rl.learn.flight.settings import GradientSettings
+from sim.quadrotor.dynamics import Array
+from sim.quadrotor.settings import FlightSettings
+
+OnBlock = Callable[[int, Mapping[str, float]], None]
+"""Told the number of updates so far, and the figures of the last of them."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training."""
+
+    weights: dict[str, np.ndarray]
+    """Of `policies.mlp_policy.MlpPolicy`."""
+    updates: int
+    """Of the policy."""
+    env_steps: int
+    """Of all quadrotors together."""
+    cpu_s: float
+    """Processor time of the updates, without compilation [s]."""
+    wall_s: float
+    """Wall time of the same [s]."""
+    invalid: int
+    """Updates whose gradient was not finite, and was left out."""
+
+
+class Trainer:
+    """Compiled programs for one kind of training; they serve every seed, cost, step size and length.
+
+    Args:
+        settings: Of the training.
+        task: What is flown.
+        spec: What the policy sees and commands.
+        rotor_lag: Off, all rotors follow their commands within a period.
+    """
+
+    def __init__(
+        self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec, rotor_lag: bool = True
+    ) -> None:
+        began, began_wall = time.process_time(), time.monotonic()
+        self.task = task
+        self._inputs = inputs_of(task, spec.observation.vector_scale)
+        shape = (settings.block, settings.worlds)
+        key = jax.random.key(0)
+        outlines = []
+
+        def draw(key: jax.Array) -> list[Array]:
+            fresh = worlds.draw(key, task, shape, rotor_lag)
+            outlines.append(worlds.outline(fresh))
+            return worlds.arrays_of(fresh)
+
+        def block(
+            knobs: Any, pilot: Pilot, arrays: list[Array], key: jax.Array, first: Array
+        ) -> tuple[Pilot, Metrics]:
+            fresh = worlds.with_arrays(outlines[0], arrays)
+            return update_block(settings, task, knobs, pilot, fresh, key, first)
+
+        options = cpu_options() if jax.default_backend() == "cpu" else {}
+        self._draw = jax.jit(draw).lower(key).compile(options)
+        arrays = self._draw(key)
+        pilot = create(settings, task, arrays, 0)
+        knobs = self._knobs(settings)
+        self._block = (
+            jax.jit(block, donate_argnums=1).lower(knobs, pilot, arrays, key, np.int32(0)).compile(options)
+        )
+        self.compile_cpu_s = time.process_time() - began
+        """Processor time of the compilation [s]."""
+        self.compile_wall_s = time.monotonic() - began_wall
+        """Wall time of the same [s]."""
+
+    def _knobs(self, settings: GradientSettings) -> tuple:
+        return self._inputs, Cost.of(settings.cost), Schedule.of(settings)
+
+    def train(self, settings: GradientSettings, seed: int, on_block: OnBlock = lambda *_: None) -> Trained:
+        """Train a policy.
+
+        Args:
+            settings: Those of the constructor, or others of cost, step size and number of updates.
+            seed: Of everything.
+            on_block: Told how it goes.
+        """
+        began, began_wall = time.process_time(), time.monotonic()
+        knobs = self._knobs(settings)
+        start_key, fresh_key, chance_key = jax.random.split(jax.random.key(seed), 3)
+        pilot = create(settings, self.task, self._draw(start_key), seed)
+        invalid = 0
+        for first in range(0, settings.updates, settings.block):
+            fresh = self._draw(jax.random.fold_in(fresh_key, first))
+            key = jax.random.fold_in(chance_key, first)
+            pilot, metrics = self._block(knobs, pilot, fresh, key, np.int32(first))
+            figures = jax.device_get(metrics)
+            invalid += int(figures.invalid.sum())
+            on_block(first + settings.block, {k: float(v[-1]) for k, v in figures._asdict().items()})
+        weights = exported(pilot.params, self._inputs)
+        return Trained(
+            weights=weights,
+            updates=settings.updates,
+            env_steps=settings.updates * settings.worlds * settings.window,
+            cpu_s=time.process_time() - began,
+            wall_s=time.monotonic() - began_wall,
+            invalid=invalid,
+        )
