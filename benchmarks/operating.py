@@ -244,10 +244,9 @@ class Graph:
     def open_page(self, cameras: bool = False) -> Page:
         """A page of the console; waits until it can be had."""
         deadline = time.monotonic() + PATIENCE
-        port = self.port()
         while True:
             try:
-                return Page(port, cameras)
+                return Page(self.port(), cameras)  # another one after each start
             except OSError:
                 if time.monotonic() > deadline:
                     raise
