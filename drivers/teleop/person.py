@@ -23,7 +23,7 @@ from robot_rl.core.types import BUTTONS, ArmState, DeviceState, Episode, Mode, T
 POLICY = "policy"
 """Names the policy where it is in control."""
 
-_ANY_BUT_E_STOP = frozenset(BUTTONS) - {"e_stop"}
+_ANY = frozenset(BUTTONS)
 
 
 class Change(NamedTuple):
@@ -98,8 +98,10 @@ class DevicePerson:
         """Those that are lost for their silence alone."""
         self._troubles: dict[str, str] = dict.fromkeys(devices, "")
         """Why it is lost, once that was told; "" when it is there."""
-        self._held: dict[str, frozenset[str]] = dict.fromkeys(devices, _ANY_BUT_E_STOP)
+        self._held: dict[str, frozenset[str]] = dict.fromkeys(devices, _ANY)
         """Buttons that were held down when it was last read."""
+        self._stopping: set[str] = set()
+        """Devices whose e-stop button was down when they were last read."""
         self._who = ""
         """The device in control, "" for the policy."""
         self._lost = False
@@ -171,6 +173,7 @@ class DevicePerson:
             trouble = _nonsense(state)
         except DeviceError as error:
             state, silence, trouble = None, 0, str(error)
+        self._heed_stop(name, state)
         holds = name == self._who
         worth_telling = bool(trouble) or holds  # a page that nobody controls is silent
         self._silent.discard(name)
@@ -188,17 +191,23 @@ class DevicePerson:
             self._on_notice(f"{name} is there again")
         self._states[name] = None if trouble else state
 
+    def _heed_stop(self, name: str, state: DeviceState | None) -> None:
+        """Stop when an e-stop button is down, whatever else the device says, and however late or oddly."""
+        if state is None or "e_stop" not in state.buttons:
+            self._stopping.discard(name)
+        elif name not in self._stopping:
+            self._stopping.add(name)
+            self._on_e_stop(f"the e-stop button of {name}")
+
     def _pressed(self, name: str) -> frozenset[str]:
-        """Buttons that went down. What a device is found with did not just go down, but for an e-stop."""
+        """Buttons that went down. What a device is found with did not just go down."""
         state = self._states[name]
         if state is None:
             if name not in self._silent:
-                self._held[name] = _ANY_BUT_E_STOP
+                self._held[name] = _ANY
             return frozenset()
         pressed = state.buttons - self._held[name]
         self._held[name] = state.buttons
-        if "e_stop" in pressed:
-            self._on_e_stop(f"the e-stop button of {name}")
         if pressed:
             self._on_press(name, pressed)
         return pressed

@@ -248,6 +248,23 @@ def test_nonsense_counts_as_a_lost_device_and_is_told_once(axes: list[float], wh
     assert len(desk.notices) == 1 and what in desk.notices[0]
 
 
+@pytest.mark.parametrize("trouble", ["nonsense", "late"])
+def test_an_e_stop_counts_whatever_else_is_wrong_with_its_device(trouble: str) -> None:
+    desk = Desk(lost_after=0.1)
+    if trouble == "nonsense":
+        desk.mouse.axes = np.full(6, np.nan)
+    else:
+        desk.mouse.silent_since = desk.time.now - 500_000_000
+    desk.mouse.hold("e_stop")
+    desk.read(5)
+    assert desk.stops == ["the e-stop button of spacemouse"]
+    desk.mouse.hold()
+    desk.read()
+    desk.mouse.hold("e_stop")
+    desk.read()
+    assert len(desk.stops) == 2
+
+
 @pytest.mark.parametrize("wrong", ["button", "frame"])
 def test_unknown_words_count_as_a_lost_device(wrong: str) -> None:
     desk = Desk()
