@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from robot_rl.cli import COMMANDS, main
+from robot_rl.cli import COMMANDS, READER_GONE, main
 from robot_rl.core.types import Mode
 from robot_rl.data.dataset import Dataset
 from robot_rl.data.run_directory import read_metrics
@@ -162,6 +162,20 @@ def test_doctor_finds_this_machine_fit(capsys):
     assert findings["mujoco"]["state"] == "ok"
     for finding in findings.values():
         assert finding["state"] == "ok" or finding["remedy"] or finding["detail"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["up", "franka_pick_cube", "--help"]])
+def test_a_reader_that_has_seen_enough_is_no_error(words):
+    listing = subprocess.Popen(
+        [sys.executable, "-c", "from robot_rl.cli import main; raise SystemExit(main())", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert listing.stdout is not None and listing.stderr is not None
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    listing.stderr.close()
+    assert listing.wait() == READER_GONE
 
 
 def test_help_names_every_command_and_loads_no_library():
