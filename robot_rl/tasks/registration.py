@@ -21,11 +21,21 @@ NAMES = {
 "trainable" they observe the pictures themselves."""
 
 
+QUADROTOR = "robot_rl/Quadrotor-v0"
+"""Gymnasium's name of the simulated quadrotors, of which `gymnasium.make_vec` makes many at once."""
+
+
 def register() -> None:
     """Add the tasks to Gymnasium's registry."""
     for name, task in NAMES.items():
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point="robot_rl.tasks.registration:make", kwargs={"task": task})
+    if QUADROTOR not in gymnasium.registry:
+        gymnasium.register(
+            QUADROTOR,
+            entry_point="sim.quadrotor.vector_env:QuadrotorEnv",
+            vector_entry_point="sim.quadrotor.vector_env:QuadrotorVectorEnv",
+        )
 
 
 def make(
