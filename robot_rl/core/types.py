@@ -21,8 +21,11 @@ class Source(IntEnum):
 
     POLICY = 0
     HUMAN = 1
+    """A person who corrects the policy."""
     DEMO = 2
+    """A person who demonstrates."""
     SCRIPT = 3
+    """A rule: the arm holds still, since the device of a person in control is lost."""
 
 
 class Mode(Enum):

@@ -80,6 +80,7 @@ configs:
 - Exported by robot_rl from the data set with the digest `{digest}`, of the spec `{spec.digest}`.
 - Pictures: {kept}.
 - A frame is a transition: `observation.*` before the action, `action` as it was executed, `next.*` after it.
-- `robot_rl.source` says who acted: 0 policy, 1 person, 2 demonstration, 3 script.
+- `robot_rl.source` says who acted: 0 policy, 1 person, 2 demonstration, 3 none of these:
+  the arm held still for a device that was lost.
 - `meta/robot_rl/` holds what the format has no place for; `robot-rl data import` makes logs of it again.
 """)

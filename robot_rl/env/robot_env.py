@@ -86,7 +86,7 @@ class RobotEnv:
         person = self.person = self._ask_person(before)
         if person is not None and person.active:
             action = self.mapping.from_teleop(person, before)
-            source = Source.HUMAN if self._episode.mode is Mode.TRAIN else Source.DEMO
+            source = self._source_of(person)
         else:
             action, source = proposal, Source.POLICY
         penalty = self.mapping.penalty(action, before.gripper_closed)
@@ -113,6 +113,12 @@ class RobotEnv:
         if self.teleop is None or self._episode.mode is Mode.EVAL:
             return None
         return self.teleop.read(state)
+
+    def _source_of(self, person: TeleopCommand) -> Source:
+        """Whose the action of a person is; that the arm holds still for a lost device is no correction."""
+        if self._episode.mode is not Mode.TRAIN:
+            return Source.DEMO
+        return Source.SCRIPT if person.lost else Source.HUMAN
 
     def _sense(self, state: ArmState) -> Senses:
         self.objects = self._fresh_objects(state)

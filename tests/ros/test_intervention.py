@@ -185,14 +185,15 @@ def test_a_device_that_fails_her_never_gives_control_to_the_policy(tmp_path: Pat
             assert words in desk.graph.log("intervention")
             assert desk.ends[-1].event == "abort"
             after = [t for t in desk.transitions if t.stamp > lost_at]
-            assert {t.source for t in after} == {Source.HUMAN}
+            assert {t.source for t in after[2:]} == {Source.SCRIPT}
+            assert Source.POLICY not in {t.source for t in after}
             # The step that was under way may still be hers; then she holds still.
             assert all(not t.action[:3].any() for t in after[2:])
-            np.testing.assert_array_equal(desk.targets[-1], desk.targets[-4])
+            # Where a late command made the arm hold, it holds what it measures: a millimetre lower.
+            np.testing.assert_allclose(desk.targets[-1], desk.targets[-4], atol=2e-3)
 
             operator.silent, operator.axes = False, REST
             desk.wait_for_control("policy", "still")
             operator.wait_for("running", "practice")
-            desk.wait_for_steps(2)
-            assert desk.transitions[-1].source is Source.POLICY
+            desk.probe.wait(lambda: desk.transitions[-1].source is Source.POLICY)
         assert [c.reason for c in desk.changes[-2:]] == ["back", "still"]
