@@ -66,6 +66,10 @@ class ClassifierError(RobotRlError):
     """A reward classifier cannot be trained from this data, or cannot be loaded."""
 
 
+class VehicleError(RobotRlError):
+    """A drone or a car cannot be reached, or refuses what it is asked for."""
+
+
 class LockstepStalledError(RobotRlError):
     """A peer of the lockstep graph did not deliver what the current tick waits for."""
 
