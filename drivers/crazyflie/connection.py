@@ -9,6 +9,7 @@ here it is made to ask again, as it does over the radio.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,8 @@ class Connection:
 
     def __init__(self, uri: str, timeout: float, cache: str = "") -> None:
         library = cflib()
+        # Without a folder it would warn twice at each connection that it cannot keep tables.
+        logging.getLogger("cflib.crazyflie.toccache").setLevel(logging.WARNING if cache else logging.ERROR)
         self.uri = uri
         self.heard_at = time.monotonic()
         """When the last packet came [s], by `time.monotonic`."""

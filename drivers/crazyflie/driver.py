@@ -193,7 +193,7 @@ class Crazyflie:
         self.check_estimate()
         if self.health.battery < self.config.low_battery:
             raise VehicleError(
-                f"the battery has {self.health.battery:.2f} V, less than {self.config.low_battery:g} V: load it"
+                f"the battery has {self.health.battery:.2f} V, less than {self.config.low_battery:g} V"
             )
         self._arm(True)
 
@@ -285,11 +285,7 @@ class Crazyflie:
         self._stream(send)
 
     def send_full_state(
-        self,
-        pose: Pose,
-        velocity: np.ndarray,
-        acceleration: np.ndarray,
-        rates: np.ndarray,
+        self, pose: Pose, velocity: np.ndarray, acceleration: np.ndarray, yaw_rate: float
     ) -> None:
         """Setpoint: a whole state of a reference.
 
@@ -297,13 +293,14 @@ class Crazyflie:
             pose: [m] and xyzw.
             velocity: (3,) in the world [m/s].
             acceleration: (3,) in the world, without gravity [m/s^2].
-            rates: (3,) in the body [rad/s].
+            yaw_rate: [rad/s].
         """
-        checked("acceleration, rates and attitude", acceleration, rates, pose.quaternion)
+        checked("acceleration, yaw rate and attitude", acceleration, yaw_rate, pose.quaternion)
         position = limited_position(self.config, pose.position).tolist()
         speed = limited_velocity(self.config, velocity).tolist()
-        push, quaternion, turn = acceleration.tolist(), pose.quaternion.tolist(), rates.tolist()
+        push, quaternion = acceleration.tolist(), pose.quaternion.tolist()
         # cflib's text says degrees, but the firmware takes what it sends for milliradians.
+        turn = (0.0, 0.0, yaw_rate)
         self._stream(lambda c, _: c.send_full_state_setpoint(position, speed, push, quaternion, *turn))
 
     def send_attitude(self, roll: float, pitch: float, yaw_rate: float, thrust: float) -> None:

@@ -46,7 +46,7 @@ class Commander:
     def __init__(self, fail_safe: FailSafe) -> None:
         self.fail_safe: FailSafe = fail_safe
         self.planner = Planner()
-        self.rate_mode = (False, False)
+        self.rate_mode: tuple[bool, bool] = (False, False)
         """Whether roll and pitch of the port 3 are rates."""
         self._streamed = STOP
         self._streamed_at = -math.inf

@@ -1,8 +1,8 @@
 """The emulated Crazyflie on a UDP port, in real time, in a thread of its own.
 
-The vehicle's time follows the clock of the machine. Where this process is held up, the vehicle's time is held
-up too: it never makes up for more than `LONGEST` at once, so that a busy machine looks like a slow world and
-not like a client that is silent.
+The vehicle's time follows the clock of the machine. Where this process is held up, it catches up in turns of
+`TURN`, between which it hears what clients have sent meanwhile; what it is behind by more than `LONGEST` is
+left out, so that a very busy machine looks like a slow world and not like a client that is silent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from drivers.emulators.crazyflie.vehicle import VehicleState
 
 PORT = 19850
 """The first of the ten ports on which clients look for Crazyflies."""
-LONGEST = 0.05
+TURN = 0.05
 """[s]."""
+LONGEST = 0.3
+"""[s]; less than the age at which the vehicle gives up a setpoint."""
 
 
 class CrazyflieServer:
@@ -86,7 +88,8 @@ class CrazyflieServer:
             with self.lock:
                 for datagram in self._up.take(now):
                     self._receive(datagram, now)
-                while due <= now:
+                until = min(now, due + TURN)
+                while due <= until:
                     self._send(self.firmware.advance(), now)
                     due += STEP
             for datagram in self._down.take(time.monotonic()):
