@@ -14,7 +14,6 @@ import numpy as np
 
 from policies.bundle import GOLDEN_TOLERANCE, Bundle, golden_observation
 from policies.dense import dense_layers
-from robot_rl import __version__
 from robot_rl.core.errors import MissingDependencyError, PolicyError
 
 OPSET = 17
@@ -57,7 +56,7 @@ def onnx_model(bundle: Bundle) -> Any:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
-    model.producer_name, model.producer_version = "robot_rl", __version__
+    model.producer_name = "robot_rl"
     observation, action = _golden(bundle)
     for key, value in {
         "spec": spec.to_json(),

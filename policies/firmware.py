@@ -30,6 +30,8 @@ TARGETS = (HOST, SANITIZED, CORTEX_M4)
 PACKAGES = "apt-get install cmake gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 PATIENCE = 30.0
 """Longest wait for an answer [s]."""
+MESSAGE = 2000
+"""Characters of a compiler's complaint that an error carries."""
 REPLY = struct.Struct("<I4f")
 
 
@@ -222,6 +224,6 @@ def _tool(name: str) -> str:
 def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line]
-        raise PolicyError(f"{Path(command[0]).name} failed: " + ("\n".join(lines) or done.stderr.strip()))
+        said = done.stderr.strip() or done.stdout.strip()
+        raise PolicyError(f"{Path(command[0]).name} failed:\n{said[:MESSAGE]}")
     return done.stdout

@@ -22,7 +22,7 @@ def quantised(layer: Dense, form: str) -> tuple[np.ndarray, np.ndarray | None]:
         return layer.weight, None
     if form == "fp16":
         largest = float(np.abs(layer.weight).max())
-        if largest > np.finfo(np.float16).max:
+        if largest > float(np.finfo(np.float16).max):
             raise PolicyError(f"a weight of {largest:g} is too large for fp16; use float32")
         return layer.weight.astype(np.float16), None
     scale = np.abs(layer.weight).max(axis=0) / INT8_RANGE

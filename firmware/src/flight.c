@@ -4,7 +4,7 @@
 #define UNIT_TOLERANCE 0.01f
 
 /* Infinities and NaN differ from themselves less themselves. */
-static bool finite(const float *values, int count)
+static bool all_finite(const float *values, int count)
 {
     for (int i = 0; i < count; i++) {
         if (!(values[i] - values[i] == 0.0f)) {
@@ -18,18 +18,18 @@ static bool good_state(const flight_state *state)
 {
     const float *q = state->attitude;
     const float excess = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3] - 1.0f;
-    return finite(state->position, 3) && finite(q, 4) && finite(state->velocity, 3) &&
-           finite(state->rates, 3) && excess < UNIT_TOLERANCE && excess > -UNIT_TOLERANCE;
+    return all_finite(state->position, 3) && all_finite(q, 4) && all_finite(state->velocity, 3) &&
+           all_finite(state->rates, 3) && excess < UNIT_TOLERANCE && excess > -UNIT_TOLERANCE;
 }
 
 static bool good_reference(const flight_reference *reference)
 {
 #if FLIGHT_PREVIEW
-    if (!finite(reference->preview, FLIGHT_PREVIEW)) {
+    if (!all_finite(reference->preview, FLIGHT_PREVIEW)) {
         return false;
     }
 #endif
-    return finite(reference->position, 3) && finite(reference->velocity, 3);
+    return all_finite(reference->position, 3) && all_finite(reference->velocity, 3);
 }
 
 /* Whether two times are further apart than `limit`, also when the clock has wrapped around between them. */
@@ -84,7 +84,7 @@ flight_status flight_step(flight *self, const flight_tick *tick, float action[4]
     if (self->status == FLIGHT_FLYING) {
         flight_observation_update(&self->observation, &tick->state, &tick->reference);
         policy_run(self->observation.input, action);
-        if (finite(action, 4)) {
+        if (all_finite(action, 4)) {
             flight_observation_record(&self->observation, action);
             return FLIGHT_FLYING;
         }

@@ -135,7 +135,7 @@ class Spec:
         out, start = {}, 0
         for name in self.vector_names:
             array = self.arrays[name]
-            out[name] = vector[..., start : start + array.size].reshape(*vector.shape[:-1], *array.shape)
+            out[name] = vector[..., start : start + array.size].reshape((*vector.shape[:-1], *array.shape))
             start += array.size
         return out
 

@@ -1,7 +1,8 @@
 """A flight policy that needs no training: linear feedback, written as a tanh network.
 
-The quadrotor is linearised around hovering, with the rotors' lag; the rotor speeds, which nobody measures, are
-the past actions through that lag. The gain minimises the sum of quadratic costs (discrete Riccati equation).
+The quadrotor is linearised around hovering, with the rotors' lag; the rotor speeds, which nobody measures,
+are the past actions through that lag. The gain minimises a sum of quadratic costs (discrete Riccati
+equation).
 """
 
 from __future__ import annotations

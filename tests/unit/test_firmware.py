@@ -1,0 +1,201 @@
+"""The flight program: what the policy sees on board, what stops the rotors, and what does not compile."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from policies.bundle import Bundle
+from policies.export_c import c_export
+from policies.firmware import CORTEX_M4, HOST, SANITIZED, FlightProcess, Image, Status, build, build_header
+from policies.mlp_policy import MlpPolicy
+from robot_rl.core.errors import MissingDependencyError, PolicyError
+from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+from tests.unit.flight_samples import bundle_of, flight_spec
+
+HISTORY, PREVIEW = 3, 3
+FLIGHT = flight_spec(HISTORY, PREVIEW)
+BUNDLE = bundle_of(FLIGHT, (12, 8))
+LEVEL = np.array([0.1, 0.2, -0.1, 0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0, 0.1, 0.0])
+GOAL = np.zeros(6 + 3 * PREVIEW)
+OUT_OF_REACH = 2**32
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("firmware")
+
+
+@pytest.fixture(scope="module", params=[2000, 10_000], ids=["500Hz", "100Hz"])
+def image(request: pytest.FixtureRequest, folder: Path) -> Image:
+    """With sanitizers: any test fails where they find something."""
+    return build(BUNDLE, folder / str(request.param), SANITIZED, tick_us=request.param)
+
+
+@pytest.fixture
+def vehicle(image: Image) -> Iterator[FlightProcess]:
+    with FlightProcess(image) as process:
+        yield process
+
+
+def tick_of(image: Image) -> int:
+    return int(image.path.parents[1].name)
+
+
+def rotation(q: np.ndarray) -> np.ndarray:
+    """By Rodrigues' formula, another way than the firmware's."""
+    sine = np.linalg.norm(q[:3])
+    angle = 2.0 * math.atan2(sine, q[3])
+    x, y, z = q[:3] / sine
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+
+
+def test_on_board_it_sees_what_it_was_trained_to_see(image: Image, vehicle: FlightProcess) -> None:
+    tick, substeps = tick_of(image), 10_000 // tick_of(image)
+    policy, rng = MlpPolicy(FLIGHT, BUNDLE.weights), np.random.default_rng(0)
+    periods = [np.zeros((1, 4))] * HISTORY  # the actions of each training period
+    for n in range(4 * substeps + 3):
+        state, goal = rng.uniform(-0.4, 0.4, 13), rng.uniform(-0.4, 0.4, len(GOAL))
+        state[3:7] = rng.normal(size=4)
+        state[3:7] /= np.linalg.norm(state[3:7])
+        error = state[:3] - goal[:3], state[7:10] - goal[3:6]
+        seen = [error[0], rotation(state[3:7]).ravel(), error[1], state[10:], goal[6:]]
+        seen += [np.mean(actions, axis=0) for actions in periods[-HISTORY:]]
+        status, action = vehicle.step(n * tick, state, goal)
+        assert status is Status.FLYING
+        np.testing.assert_allclose(action, policy.act(np.concatenate(seen, dtype=np.float32)), atol=2e-6)
+        if n % substeps == 0:
+            periods.append(action[None])
+        else:
+            periods[-1] = np.vstack([periods[-1], action])
+
+
+def test_errors_beyond_the_bounds_are_shown_as_these(vehicle: FlightProcess) -> None:
+    policy = MlpPolicy(FLIGHT, BUNDLE.weights)
+    far = LEVEL.copy()
+    far[0], far[8], far[12] = 40.0, -70.0, 1e6
+    seen = dict(FLIGHT.observation.zeros())
+    seen |= {"position": np.array([1.0, 0.2, -0.1]), "velocity": np.array([0.3, -5.0, 0.0])}
+    seen |= {"rotation": np.eye(3).ravel(), "rates": np.array([0.0, 0.1, 35.0])}
+    status, action = vehicle.step(0, far, GOAL)
+    assert status is Status.FLYING
+    vector = FLIGHT.observation.vector({k: np.asarray(v, np.float32) for k, v in seen.items()})
+    np.testing.assert_allclose(action, policy.act(vector), atol=2e-6)
+
+
+def with_value(at: int, value: float, array: np.ndarray = LEVEL) -> np.ndarray:
+    changed = array.copy()
+    changed[at] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        *(({"state": with_value(at, math.nan)}, Status.BAD_STATE) for at in (0, 4, 9, 12)),
+        ({"state": with_value(7, math.inf)}, Status.BAD_STATE),
+        ({"state": with_value(6, 0.9)}, Status.BAD_STATE),
+        ({"reference": with_value(1, math.nan, GOAL)}, Status.BAD_REFERENCE),
+        ({"reference": with_value(14, math.inf, GOAL)}, Status.BAD_REFERENCE),
+        ({"state_us": 1_000_000 - 50_001}, Status.STALE_STATE),
+        ({"state_us": 1_000_000 + 50_001}, Status.STALE_STATE),
+        ({"command_us": 1_000_000 - 200_001}, Status.SILENCE),
+    ],
+)
+def test_what_is_not_fit_to_fly_on_stops_the_rotors_for_good(
+    vehicle: FlightProcess, change: dict, status: Status
+) -> None:
+    flying, before = vehicle.step(998_000, LEVEL, GOAL)
+    assert flying is Status.FLYING
+    assert (before > -1.0).all()
+    tick = {"now_us": 1_000_000, "state": LEVEL, "reference": GOAL} | change
+    for _ in range(2):
+        found, action = vehicle.step(**tick)
+        assert found is status
+        np.testing.assert_array_equal(action, -1.0)
+        tick = {"now_us": 1_002_000, "state": LEVEL, "reference": GOAL}  # well again, and still stopped
+
+
+def test_almost_too_old_is_flown_on_also_where_the_clock_wraps_around(vehicle: FlightProcess) -> None:
+    for now in (1_000_000, OUT_OF_REACH + 10):
+        status, _ = vehicle.step(now, LEVEL, GOAL, state_us=now - 50_000, command_us=now - 200_000)
+        assert status is Status.FLYING
+        status, _ = vehicle.step(now, LEVEL, GOAL, state_us=now + 3)  # stamped while this tick began
+        assert status is Status.FLYING
+
+
+def test_it_ends_with_its_input(image: Image) -> None:
+    process = FlightProcess(image)
+    assert process.report["golden_repeated"] == process.report["weights_intact"] == 1
+    assert process.report["golden_error_1e9"] < 1000
+    assert process.close() == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        # One weight in its last place, which the golden pair alone would not show.
+        (r"policy_weights_1\[\d+\] = \{\n\s+-?\d\.\d+(?=f)", ["weights_intact 0", "golden_repeated 1"]),
+        (r"policy_golden_action\[4\] = \{\n\s+-?\d\.(?=\d+f)", ["weights_intact 1", "golden_repeated 0"]),
+    ],
+)
+def test_a_policy_that_is_not_the_exported_one_does_not_arm(
+    tmp_path: Path, pattern: str, found: list[str]
+) -> None:
+    header = c_export(BUNDLE).header
+    intact = re.search(pattern, header).group()
+    damaged = intact + "9" if intact.endswith(".") else intact[:-1] + str((int(intact[-1]) + 5) % 10)
+    (tmp_path / "policy.h").write_text(header.replace(intact, damaged, 1))
+    path = build_header(tmp_path, tmp_path / "build")
+    with pytest.raises(PolicyError, match="does not arm") as refusal:
+        FlightProcess(Image(path, HOST, 3 * PREVIEW))
+    for text in found:
+        assert text in str(refusal.value)
+
+
+def other(**arrays: ArraySpec) -> EnvSpec:
+    spec = flight_spec(2)
+    return EnvSpec(Spec.of(spec.observation.arrays | arrays), spec.action, 100.0, "other")
+
+
+@pytest.mark.parametrize(
+    ("bundle", "message"),
+    [
+        (
+            bundle_of(EnvSpec(FLIGHT.observation, ArraySpec((3,), low=-1.0, high=1.0), 100.0), (5,)),
+            "4 outputs",
+        ),
+        (bundle_of(other(actions=ArraySpec((7,))), (5,)), "multiple of 4"),
+        (bundle_of(other(wind=ArraySpec((3,))), (5,)), "nobody here knows"),
+        (bundle_of(other(rotation=ArraySpec((4,))), (5,)), "other dimensions"),
+        (bundle_of(EnvSpec(FLIGHT.observation, FLIGHT.action, 300.0), (5,)), "FLIGHT_TICK_US must divide"),
+    ],
+)
+def test_a_policy_for_something_else_does_not_compile(tmp_path: Path, bundle: Bundle, message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        build(bundle, tmp_path)
+
+
+def test_a_header_for_other_kernels_does_not_compile(tmp_path: Path) -> None:
+    header = c_export(BUNDLE).header
+    (tmp_path / "policy.h").write_text(header.replace("MLP_FORMAT != 1", "MLP_FORMAT != 2"))
+    with pytest.raises(PolicyError, match="export it again"):
+        build_header(tmp_path, tmp_path / "build")
+
+
+def test_missing_tools_and_targets_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PolicyError, match="did you mean 'cortex-m4'"):
+        build(BUNDLE, tmp_path, "cortex-m3")
+    with pytest.raises(PolicyError, match=r"has no\s+policy\.h"):
+        build_header(tmp_path / "nowhere", tmp_path / "build")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingDependencyError, match=r"cmake is not installed.*apt-get install"):
+        build(BUNDLE, tmp_path)
+    with pytest.raises(MissingDependencyError, match="qemu-system-arm is not installed"):
+        Image(tmp_path / "fly.elf", CORTEX_M4, 0).command()
