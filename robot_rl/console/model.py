@@ -99,8 +99,8 @@ class Model:
             "target": state.target.position.tolist(),
             "speed": float(np.linalg.norm(state.twist[:3])),
             "force": float(np.linalg.norm(state.wrench[:3])),
-            "width": state.gripper_width,
-            "closed": state.gripper_closed,
+            "width": float(state.gripper_width),
+            "closed": bool(state.gripper_closed),
         }
         with self._lock:
             self._state, self._arm = state, finite(view)

@@ -73,10 +73,10 @@ def address(graph: Graph) -> str:
 
 @contextmanager
 def operator(browser: Browser, graph: Graph, scene: bool = False) -> Iterator[Operator]:
-    """Open the page. The 3-D view, which a browser without a graphics card draws slowly, only on request."""
+    """Open the page. A browser without a graphics card shows the 3-D view only on request."""
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-    if not scene:
-        context.add_init_script("localStorage.setItem('robot_rl.scene', 'off')")
+    if scene:
+        context.add_init_script("localStorage.setItem('robot_rl.scene', 'on')")
     person = Operator(context.new_page(), graph)
     try:
         person.page.goto(address(graph))

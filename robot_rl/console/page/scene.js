@@ -1,10 +1,12 @@
 // The 3-D view: another page of the same origin in a frame, whose keys are ours too.
 //
-// It shares our thread, so it must not keep us from hearing the operator's keys: where no graphics card draws
-// it, it is drawn less often, and she can switch it off.
+// It shares our thread, so it must not keep us from hearing the operator's keys. Where no graphics card draws it,
+// it takes most of that thread: there it is off until she asks for it, and then drawn less often.
 
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
-const SOFTWARE_PERIOD = 150; // Without a graphics card, a picture no more often than this [ms].
+const SOFTWARE_PERIOD = 150; // Without a graphics card, a picture no more often than this [ms],
+const REST = 5; // and this many times as long as it took, for the keys.
+const LONGEST_WAIT = 20000; // [ms]
 const REMEMBERED = "robot_rl.scene";
 
 /** The 3-D view, which the operator can switch off. `listen` is given its window at each load. */
@@ -14,10 +16,12 @@ export class Scene {
     this.frame = this.panel.querySelector("iframe");
     this.button = this.panel.querySelector("button");
     this.address = "";
-    this.shown = localStorage.getItem(REMEMBERED) !== "off";
     const software = SOFTWARE.test(renderer());
+    this.shown = (localStorage.getItem(REMEMBERED) ?? (software ? "off" : "on")) === "on";
+    this.panel.dataset.why = software ? "This browser has no graphics card for 3-D, and would hear keys late." : "";
     this.frame.addEventListener("load", () => {
       listen(this.frame.contentWindow);
+      this.showWhenDark(performance.now() + LONGEST_WAIT);
       if (software) slowDown(this.frame.contentWindow);
     });
     this.button.addEventListener("click", () => this.toggle());
@@ -32,6 +36,14 @@ export class Scene {
     this.button.hidden = !address;
   }
 
+  /** Hides the view until it has taken on its dark colours, for it is white before. */
+  showWhenDark(deadline) {
+    const scheme = this.frame.contentDocument?.documentElement?.dataset.mantineColorScheme;
+    const ready = scheme === "dark" || performance.now() > deadline;
+    this.panel.classList.toggle("loading", !ready);
+    if (!ready) setTimeout(() => this.showWhenDark(deadline), 100);
+  }
+
   toggle() {
     this.shown = !this.shown;
     localStorage.setItem(REMEMBERED, this.shown ? "on" : "off");
@@ -42,13 +54,29 @@ export class Scene {
 /** Gives a window fewer frames. */
 function slowDown(target) {
   const next = target.requestAnimationFrame.bind(target);
+  const drop = target.cancelAnimationFrame.bind(target);
+  const asked = new Map(); // Our number of a frame to what takes it back.
+  let number = 1e9; // Above the browser's own numbers, of frames that were asked for before.
   let due = 0;
   target.requestAnimationFrame = (callback) => {
-    const wait = Math.max(0, due - performance.now());
-    return target.setTimeout(() => next((now) => {
-      due = performance.now() + SOFTWARE_PERIOD;
-      callback(now);
-    }), wait);
+    const own = (number += 1);
+    const timer = target.setTimeout(() => {
+      const frame = next((now) => {
+        asked.delete(own);
+        const start = performance.now();
+        callback(now);
+        const end = performance.now();
+        due = end + Math.max(SOFTWARE_PERIOD, REST * (end - start));
+      });
+      asked.set(own, () => drop(frame));
+    }, Math.max(0, due - performance.now()));
+    asked.set(own, () => target.clearTimeout(timer));
+    return own;
+  };
+  target.cancelAnimationFrame = (given) => {
+    if (!asked.has(given)) return drop(given);
+    asked.get(given)();
+    asked.delete(given);
   };
 }
 
