@@ -19,7 +19,7 @@ from robot_rl.core.errors import MissingDependencyError, PolicyError
 OPSET = 17
 IR_VERSION = 8
 """Old enough for runtimes of the last years."""
-PACKAGES = "pip install 'robot-rl[export]'"
+PACKAGES = "pip install 'robot-rl[data]'"
 
 
 def onnx_model(bundle: Bundle) -> Any:

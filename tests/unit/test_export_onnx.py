@@ -47,5 +47,5 @@ def test_pictures_are_refused_before_anything_is_written(tmp_path: Path) -> None
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setitem(__import__("sys").modules, missing, None)
-    with pytest.raises(MissingDependencyError, match=rf"{missing} is not installed.*robot-rl\[export\]"):
+    with pytest.raises(MissingDependencyError, match=rf"{missing} is not installed.*robot-rl\[data\]"):
         export_onnx(bundle_of(FLIGHT, (5,)), tmp_path / "policy.onnx")
