@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from robot_rl.control.watch import SUPERVISOR, WAITING
+from robot_rl.control.watch import NOT_YET, SUPERVISOR, WAITING
 
 CLEAR = "Then clear the fault."
 
@@ -87,6 +87,12 @@ START = (
 )
 """For an arm that has not had a permit yet."""
 
+START_OF_ANOTHER = (
+    "Nothing to do while the graph starts. If it stays so, that process did not start: look into its log in "
+    "the folder logs/."
+)
+"""For an arm whose permit waits for a process."""
+
 
 def fault_advice(reason: str) -> str:
     """What to do about a latched fault, "" for none."""
@@ -99,4 +105,6 @@ def hold_advice(reason: str) -> str:
     """What to do about an arm that holds for want of a permit, "" when it does not."""
     if not reason:
         return ""
-    return START if reason == WAITING else WAIT
+    if reason == WAITING:
+        return START
+    return START_OF_ANOTHER if reason.endswith(NOT_YET) else WAIT

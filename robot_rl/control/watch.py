@@ -30,6 +30,9 @@ FAULT_AFTER = 1.0
 STEADY_AFTER = 0.5
 """A process is required once it has kept time for this long [s]: while it starts it has more to do."""
 
+NOT_YET = "has not been heard of yet"
+"""Ends the reason of a hold for a process that is awaited."""
+
 LATE_AFTER = 2.0
 """Other processes are called late after this silence [s]; one that learns compiles for longer."""
 
@@ -89,7 +92,8 @@ class HeartbeatWatch:
     """Judges from heartbeats whether the arm may move.
 
     Nobody is required before it has kept time for a while, and a process that was started again takes the
-    place of the one before it.
+    place of the one before it. Those that are awaited have to be heard of once before anything: a watch that
+    was started again does not take the silent for absent.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class HeartbeatWatch:
         timeout: float = HEARTBEAT_TIMEOUT,
         late_after: float = LATE_AFTER,
         steady_after: float = STEADY_AFTER,
+        awaited: Collection[str] = (),
     ) -> None:
         """Hear nobody yet.
 
@@ -106,15 +111,19 @@ class HeartbeatWatch:
             timeout: Their longest silence [s].
             late_after: The silence after which others are called late [s].
             steady_after: How long a process has to keep time to be required [s].
+            awaited: Processes that have to be heard of before the arm may move.
         """
         self._required = frozenset(required)
         self._timeout = nanoseconds(timeout)
         self._late_after = nanoseconds(late_after)
         self._steady_after = nanoseconds(steady_after)
+        self._awaited = list(awaited)
         self._peers: dict[tuple[str, int], _Peer] = {}
 
     def hear(self, process: str, pid: int, now: int) -> None:
         """Take note of a heartbeat at `now` [ns]."""
+        if process in self._awaited:
+            self._awaited.remove(process)
         peer = self._peers.get((process, pid))
         if peer is None:
             # Two of a name may live at once, such as two consoles; one that is silent has been replaced.
@@ -146,6 +155,7 @@ class HeartbeatWatch:
                 late[process] = round(max(seconds(age), late.get(process, 0.0)), 3)
                 if peer.required:
                     reasons.append(f"the process {process!r} is silent for {seconds(age):.2f} s")
+        reasons += [f"the process {process!r} {NOT_YET}" for process in self._awaited]
         return Verdict("; ".join(reasons), late)
 
 

@@ -21,7 +21,7 @@ from rclpy.publisher import Publisher
 
 from robot_rl import tasks
 from robot_rl.control.safety import EMERGENCY_STOP
-from robot_rl.control.watch import WAITING, ListeningClock, PermitWatch
+from robot_rl.control.watch import NOT_YET, WAITING, ListeningClock, PermitWatch
 from robot_rl.core.clock import nanoseconds, seconds
 from robot_rl.core.errors import MissingDependencyError, RobotFaultError
 from robot_rl.core.types import ArmCommand, ArmState
@@ -160,7 +160,7 @@ class ArmProcess:
             log = self.driver.get_logger()
             if not reason:
                 log.info("the arm has its permit to move")
-            elif reason == WAITING:
+            elif reason == WAITING or reason.endswith(NOT_YET):
                 log.info(f"the arm holds: {reason}")
             else:
                 log.warning(f"the arm holds: {reason}")

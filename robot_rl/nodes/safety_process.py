@@ -18,7 +18,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 from robot_rl import tasks
-from robot_rl.control.watch import HEARTBEAT_TIMEOUT, HeartbeatWatch, ListeningClock
+from robot_rl.control.watch import HEARTBEAT_TIMEOUT, NOT_YET, HeartbeatWatch, ListeningClock
 from robot_rl.core.errors import CodecError, ConfigError, StaleStateError
 from robot_rl.nodes import heartbeat
 from robot_rl.nodes.convert import json_from, json_message
@@ -43,7 +43,9 @@ class SafetyProcessSettings:
     """Name of the task."""
     required: str = "console intervention"
     """Processes that the arm may not move without, with spaces between them. Each counts from when it has
-    been heard of for a while: a graph without a console needs none."""
+    been heard of for a while: a console may be opened later, or never."""
+    awaited: str = ""
+    """Those that were started with the graph: before each has been heard of once, the arm does not move."""
     heartbeat_timeout: float = HEARTBEAT_TIMEOUT
     """Their longest silence [s]."""
 
@@ -65,7 +67,9 @@ class SafetyWatch(Node):
         parameters.read(tasks.load(settings.task))
         parameters.check_all_known()
         self._clock = ListeningClock(2.0 * TURN)
-        self._watch = HeartbeatWatch(settings.required.split(), settings.heartbeat_timeout)
+        self._watch = HeartbeatWatch(
+            settings.required.split(), settings.heartbeat_timeout, awaited=settings.awaited.split()
+        )
         self._log = FaultLog(self, "the permit")
         self._sequence = 0
         self._allowed = False
@@ -95,10 +99,10 @@ class SafetyWatch(Node):
         allowed = not verdict.reason
         if allowed == self._allowed and now < self._permit_at:
             return
-        if verdict.reason:
-            self._log.bad(StaleStateError(verdict.reason))
-        else:
+        if allowed:
             self._log.good()
+        elif not verdict.reason.endswith(NOT_YET):  # which is how every graph starts
+            self._log.bad(StaleStateError(verdict.reason))
         self._allowed = allowed
         self._permit_at = now + 1.0 / PERMIT_RATE - 0.5 * TURN
         self._permit.publish(json_message(Permit(self._sequence, allowed, verdict.reason, verdict.late)))

@@ -111,8 +111,12 @@ def node_table(options: GraphOptions, config: ArmTaskConfig | None = None) -> tu
     robot = timed | {"viewer": not options.headless, "require_permit": live, "guide_home": at_hand}
     entries = [NodeEntry("robot", "robot_rl.nodes.arm_process", robot, nice=urgent)]
     if live:
-        required = "console" if options.person == "none" else "console intervention"
-        module, watch = "robot_rl.nodes.safety_process", common | {"required": required}
+        hands = [] if options.person == "none" else ["intervention"]
+        watched = {
+            "required": " ".join(["console", *hands]),
+            "awaited": " ".join([*["console"] * options.console, *hands]),
+        }
+        module, watch = "robot_rl.nodes.safety_process", common | watched
         entries.append(NodeEntry("safety", module, watch, respawn=True, nice=2 * urgent))
     if config.cameras:
         module, host = "robot_rl.nodes.camera_process", options.camera_host

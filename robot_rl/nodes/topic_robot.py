@@ -55,6 +55,8 @@ class StateInputs:
         """Steady time at which the newest tick came [ns]."""
         self.fault = ""
         """The latched fault of the newest safety/state, complete tick or not."""
+        self.unpermitted = False
+        """As of that, the arm holds for want of a permit, without a fault."""
         self.problem: RobotRlError | None = None
         """What was wrong with a message; raised where the inputs are next asked for."""
         self._who: Callable[[str, int], str] = lambda topic, stamp: ROBOT
@@ -82,6 +84,7 @@ class StateInputs:
                 self.problem = error
                 return
             self.fault = state.fault
+            self.unpermitted = bool(state.advice) and not state.fault
             self.inputs.add(topic, state.stamp, message)
         else:
             self.inputs.add(topic, nanoseconds_of(message.header.stamp), message)
@@ -186,8 +189,14 @@ class TopicRobot:
         def send() -> None:
             self._request_publisher.publish(message)
 
+        def begins_or_waits() -> bool:
+            return self._begins() or self.sensors.unpermitted
+
         send()
-        self._wait(self._begins, self.sensors.describe_missing, send)
+        while not self._begins():
+            self._wait(begins_or_waits, self.sensors.describe_missing, send)
+            while self.sensors.unpermitted:  # it takes the request once it is permitted, or has a fault
+                self.spinner.spin_once()
         state = self._take()
         begin = EpisodeEvent(state.stamp, "begin", episode.index, episode.seed, episode.mode.value)
         self.events.publish(json_message(begin))

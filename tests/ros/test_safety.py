@@ -14,6 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
+from robot_rl.control.watch import NOT_YET
 from robot_rl.core.clock import seconds
 from robot_rl.core.types import ArmCommand, Pose
 from robot_rl.data.black_box import FOLDER, read_fault
@@ -146,7 +147,9 @@ def test_a_console_that_hangs_is_missed_and_one_that_was_closed_is_not(tmp_path:
         permits.append(json_from(Permit, message))
 
     with (
-        running(tmp_path / "run", CONFIG, clock="realtime", only=("safety",)) as graph,
+        running(
+            tmp_path / "run", CONFIG, clock="realtime", only=("safety",), console=True, person="none"
+        ) as graph,
         probing(graph) as probe,
     ):
         stop = StopFlag("console")
@@ -154,6 +157,7 @@ def test_a_console_that_hangs_is_missed_and_one_that_was_closed_is_not(tmp_path:
         assert console.heartbeats is not None
         probe.node.create_subscription(String, "safety/permit", hear, LOG)
         probe.wait(lambda: permits)
+        assert (permits[-1].allowed, permits[-1].reason) == (False, f"the process 'console' {NOT_YET}")
 
         def listen(duration: float, turning: bool) -> Permit:
             """Hear permits for a while [s], with or without turns of the loop; return the last one."""
@@ -164,6 +168,7 @@ def test_a_console_that_hangs_is_missed_and_one_that_was_closed_is_not(tmp_path:
                 probe.executor.spin_once(timeout_sec=0.01)
             return permits[-1]
 
+        probe.wait(lambda: listen(0.1, turning=True).allowed)
         while listen(2.0, turning=True).allowed and listen(1.0, turning=False).allowed:
             pass  # it has to keep time for a while to be missed
         hung = permits[-1]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_rl.control.fault_advice import START, UNKNOWN, WAIT, fault_advice, hold_advice
+from robot_rl.control.fault_advice import START, START_OF_ANOTHER, UNKNOWN, WAIT, fault_advice, hold_advice
 from robot_rl.control.watch import WAITING, HeartbeatWatch, PermitWatch
 from robot_rl.core.clock import nanoseconds
 from robot_rl.core.types import Episode, Mode
@@ -94,3 +94,4 @@ def test_other_faults_have_the_general_advice_and_none_has_none() -> None:
 def test_a_hold_says_whether_to_wait() -> None:
     assert hold_advice(WAITING) == START
     assert hold_advice("the process 'console' is silent for 0.20 s") == WAIT
+    assert hold_advice(HeartbeatWatch([], awaited=["console"]).verdict(0).reason) == START_OF_ANOTHER

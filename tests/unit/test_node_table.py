@@ -225,7 +225,9 @@ def test_on_the_real_clock_the_arm_needs_a_permit():
     assert (safety.name, safety.respawn) == ("safety", True)
     assert safety.nice < robot.nice
     assert safety.parameters["required"] == "console intervention"
-    assert node_table(GraphOptions(clock="realtime", person="none"))[1].parameters["required"] == "console"
+    assert safety.parameters["awaited"] == "intervention"
+    alone = node_table(GraphOptions(clock="realtime", person="none", console=True))[1]
+    assert (alone.parameters["required"], alone.parameters["awaited"]) == ("console", "console")
     assert node_table(GraphOptions())[0].parameters["require_permit"] is False
     assert "safety" not in names()
 

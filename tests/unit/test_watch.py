@@ -7,6 +7,7 @@ import pytest
 from robot_rl.control.watch import (
     FAULT_AFTER,
     HEARTBEAT_TIMEOUT,
+    NOT_YET,
     PERMIT_TIMEOUT,
     WAITING,
     HeartbeatWatch,
@@ -84,6 +85,20 @@ def test_a_process_that_was_started_again_takes_the_place_of_the_one_before() ->
     watch.hear("intervention", 77, 4000 * MS)
     verdict = watch.verdict(4001 * MS)
     assert (verdict.reason, verdict.late) == ("", {})
+
+
+def test_a_watch_that_was_started_again_does_not_take_the_silent_for_absent() -> None:
+    watch = HeartbeatWatch(["console", "intervention"], awaited=["console", "intervention"])
+    assert watch.verdict(0).reason == (
+        f"the process 'console' {NOT_YET}; the process 'intervention' {NOT_YET}"
+    )
+    watch.hear("intervention", 1, 10 * MS)
+    assert watch.verdict(11 * MS).reason == f"the process 'console' {NOT_YET}"
+    watch.hear("console", 2, 20 * MS)
+    assert watch.verdict(21 * MS).reason == ""
+    watch.let_go("console", 2)
+    watch.hear("intervention", 1, 4000 * MS)
+    assert watch.verdict(4001 * MS).reason == ""
 
 
 def test_of_two_consoles_each_counts() -> None:
