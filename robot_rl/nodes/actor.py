@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,10 +23,8 @@ from robot_rl.core.clock import Rate, SteadyClock
 from robot_rl.core.errors import CodecError, RobotFaultError, StaleStateError
 from robot_rl.core.types import Episode, EpisodeResult, Mode, Transition
 from robot_rl.data.codec import TransitionCodec
-from robot_rl.data.run_directory import RunDirectory, versions
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import ATTEMPTS, Evaluation, Session
-from robot_rl.env.summary import practice_metrics, summarise
 from robot_rl.nodes.announcer import Announcer
 from robot_rl.nodes.convert import bytes_message, json_from, json_message
 from robot_rl.nodes.episode_events import episode_event
@@ -38,7 +35,7 @@ from robot_rl.nodes.messages import OperatorCommand, SessionState
 from robot_rl.nodes.outbox import BATCH
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import STREAM, TRANSITIONS
-from robot_rl.nodes.results_file import append_result, drop_torn_line, read_results
+from robot_rl.nodes.run_book import RunBook
 from robot_rl.nodes.session_desk import SHOWN, SessionDesk
 from robot_rl.nodes.standstill import Standstill
 from robot_rl.nodes.topic_operator import TopicOperator
@@ -82,16 +79,6 @@ class ActorSettings:
     """On the real clock, age of the newest state that is too old to act on [s]."""
 
 
-def next_run(out: Path, name: str) -> int:
-    """How often this actor was started in the run directory before; counts this start."""
-    counter = out / f"{name}.run"
-    run = int(counter.read_text()) + 1 if counter.exists() else 0
-    partial = counter.with_suffix(".partial")
-    partial.write_text(f"{run}\n")
-    partial.replace(counter)
-    return run
-
-
 class Actor:
     """Runs a session on the graph, from where the last run of this actor left it."""
 
@@ -101,20 +88,12 @@ class Actor:
         self.settings = settings
         self.config = config
         out = Path(settings.out)
-        if (out / "provenance.json").exists():
-            self.directory = RunDirectory(out)
-        else:
-            self.directory = RunDirectory.create(out, config, settings.task, settings.seed)
-        self.run = next_run(out, settings.name)
-        self.results = out / "results.jsonl"
-        self.began = time.monotonic()
-        self.final_began: float | None = None
-        self.phase_seconds: defaultdict[str, float] = defaultdict(float)
-        """Wall time of each phase in this run [s]."""
+        self.book = RunBook(out, settings.name, settings.task, settings.seed, config)
+        run = self.book.run
         self.lockstep = settings.clock == "lockstep"
         self.operated = settings.person == "operator"
         self.session = self._restored_session()
-        self.desk = SessionDesk(self.session, self.operated, self._can_show(), restarted=self.run > 0)
+        self.desk = SessionDesk(self.session, self.operated, self._can_show(), restarted=run > 0)
         self.review: EpisodeResult | None = None
         """Of the last episode, while the operator can take it back."""
 
@@ -123,7 +102,7 @@ class Actor:
             node,
             spinner,
             config.objects,
-            f"{settings.name}/{self.run}",
+            f"{settings.name}/{run}",
             settings.stall_timeout,
             rate,
             settings.max_state_age,
@@ -134,7 +113,7 @@ class Actor:
         self.env = config.make_env(
             self.robot, TopicTracker(self.robot), self.operator or scripted, self.vision
         )
-        introduction = SessionState(settings.name, self.run, self.env.spec.digest, "", 0)
+        introduction = SessionState(settings.name, run, self.env.spec.digest, "", 0)
         self.announcer = Announcer(node, introduction, self.session, self.desk, out)
         self.standstill = Standstill(
             node, self.robot, self.desk, self.announcer, settings.recover, settings.stall_timeout
@@ -158,7 +137,7 @@ class Actor:
             self.policies = FixedPolicies(fixed_policy(settings.policy, self.env.spec))
             self._log = node.create_publisher(UInt8MultiArray, "learner/transitions", TRANSITIONS)
         self.runner = EpisodeRunner(
-            self.env, self._on_transition, TopicTruth(self.robot), actor=settings.name, run=self.run
+            self.env, self._on_transition, TopicTruth(self.robot), actor=settings.name, run=run
         )
         node.create_subscription(String, "operator/command", self._on_command, STREAM)
 
@@ -168,9 +147,7 @@ class Actor:
         session = Session(
             self.config.session, self.settings.seed, self.config.learner.demonstrations, attempts=attempts
         )
-        drop_torn_line(self.results)
-        for result in read_results(self.results):
-            session.add(result)
+        self.book.restore(session)
         session.on_evaluation = self._on_evaluation
         return session
 
@@ -208,7 +185,7 @@ class Actor:
         if self.settings.with_recorder:
             self._wait_for_recorder()
         if not self.lockstep:
-            self.directory.open_board()
+            self.book.directory.open_board()
             collect_garbage_only_when_told()
         try:
             while (episode := self._next_episode()) is not None:
@@ -243,17 +220,18 @@ class Actor:
             self.spinner.spin_once()
             if self.desk.take_undo():
                 self._take_back()
+            if fault := self.robot.sensors.fault:
+                self.standstill.until_cleared(RobotFaultError(fault))
             waited = True
         self._accept()
         if waited:
-            self.phase_seconds["waiting"] += time.monotonic() - since
+            self.book.seconds["waiting"] += time.monotonic() - since
         return episode
 
     def _play_next(self, episode: Episode) -> None:
         """Play an episode and take its result down, unless it has to be played again."""
         phase, since = self.session.phase, time.monotonic()
-        if phase == "final evaluation" and self.final_began is None:
-            self.final_began = since
+        self.book.begin_phase(phase)
         if phase != self.announcer.phase:
             self.announcer.phase = phase
             self._say(phase)
@@ -270,7 +248,7 @@ class Actor:
                 self.review, self.desk.undo = result, episode.index
             else:
                 self._take_down(own, result)
-        self.phase_seconds[phase] += time.monotonic() - since
+        self.book.seconds[phase] += time.monotonic() - since
 
     def _can_be_reviewed(self, result: EpisodeResult) -> bool:
         """Whether the operator can take an episode back: a failed demonstration teaches nothing anyway."""
@@ -296,8 +274,8 @@ class Actor:
 
     def _take_down(self, phase: str, result: EpisodeResult) -> None:
         """Make a result last."""
-        append_result(self.results, phase, result)
-        self._log_episode(phase, result)
+        learner = self.link.metrics if self.link is not None else {}
+        self.book.add_result(phase, result, self.session.practice_steps, learner)
 
     def _wait_for_recorder(self) -> None:
         """Let the recorder hear the first episode from its start; go on without it when it is late."""
@@ -380,28 +358,14 @@ class Actor:
             f"evaluation after {evaluation.steps} steps: {evaluation.successes} of {evaluation.episodes} "
             f"succeed alone, {evaluation.mean_steps:.1f} steps each"
         )
-        rates = {"evaluation/success": evaluation.success_rate, "evaluation/length": evaluation.mean_steps}
-        self.directory.log(evaluation.steps, rates)
-
-    def _log_episode(self, phase: str, result: EpisodeResult) -> None:
-        if phase == "practice":
-            metrics = self.link.metrics if self.link is not None else {}
-            self.directory.log(self.session.practice_steps, practice_metrics(result) | metrics)
+        self.book.add_evaluation(evaluation)
 
     def _write_summary(self) -> None:
         updates = int(self.link.metrics.get("updates", 0)) if self.link is not None else 0
-        end = time.monotonic()
-        train_end = end if self.final_began is None else self.final_began
-        summary = summarise(
-            self.settings.task, self.session, updates, end - self.began, train_end - self.began
-        )
-        summary |= {"phase_s": {name: round(s, 2) for name, s in self.phase_seconds.items() if name}}
-        summary |= {"versions": versions(), "clock": self.settings.clock, "actor_runs": self.run + 1}
-        summary["transitions"] = self.runner.sequence
+        facts: dict[str, object] = {"clock": self.settings.clock, "transitions": self.runner.sequence}
         if self.robot.rate is not None:
-            summary["realtime"] = self.robot.timing()
-        self.directory.write_summary(summary)
-        self.directory.close()
+            facts["realtime"] = self.robot.timing()
+        self.book.close(self.session, updates, facts)
 
 
 def body(stop: StopFlag) -> None:

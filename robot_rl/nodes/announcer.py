@@ -87,8 +87,8 @@ def why(activity: str, session: Session, desk: SessionDesk) -> str:
             return f"paused by {desk.paused_by}: start goes on"
         case "waiting":
             back = ", undo takes the last episode back" if desk.undo >= 0 else ""
-            again = "the actor was started again: " if desk.restarted else ""
-            return f"{again}start {what_start_does(session)}{back}"
+            halted = f"{desk.halted}: " if desk.halted else ""
+            return f"{halted}start {what_start_does(session)}{back}"
     return ""
 
 

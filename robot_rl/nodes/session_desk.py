@@ -35,8 +35,8 @@ class SessionDesk:
         self.session = session
         self.operator = operator
         self.can_show = can_show
-        self.restarted = restarted
-        """The actor was started again, and has not begun an episode since."""
+        self.halted = "the actor was started again" if restarted else ""
+        """Why nothing moves before the operator says so, "" when it may."""
         self.paused_by = ""
         """Who paused the session, "" when it is not paused."""
         self.held = ""
@@ -70,6 +70,8 @@ class SessionDesk:
         command = message.command
         match command:
             case "start":
+                if self.held:
+                    return "the robot is held: start when that is mended"
                 if not self.paused_by and not self._waiting:
                     return "nothing waits to be started"
                 self.paused_by, self._started = "", True
@@ -111,22 +113,26 @@ class SessionDesk:
         """Whether the next episode may begin now.
 
         The operator starts what she shows; and whatever comes after it, the end too, so that she can take it
-        back until then; and the first episode of an actor that was started again.
+        back until then; and the first episode of an actor that was started again, or after an emergency stop.
 
         Args:
             mode: Of the next episode; None at the end of the session.
         """
         if mode is None and self.undo < 0:
             return True
-        asks = self.operator and (mode in SHOWN or self.undo >= 0 or self.restarted)
+        asks = self.operator and bool(mode in SHOWN or self.undo >= 0 or self.halted)
         self._waiting = asks and not self._started
         return not (self.paused_by or self._waiting)
 
     def begin(self, episode: Episode) -> None:
         """The next episode begins, and with that it is too late to take the last one back."""
         self._running, self.undo = episode, -1
-        self.restarted = self._waiting = self._started = self._undo_wanted = False
-        self._interrupted_by = ""
+        self._waiting = self._started = self._undo_wanted = False
+        self._interrupted_by = self.halted = ""
+
+    def halt(self, why: str) -> None:
+        """Let nothing move before the operator says so from now on."""
+        self.halted, self._started = why, False
 
     def interrupts(self) -> bool:
         """Whether the present episode has to end."""

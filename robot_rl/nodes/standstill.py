@@ -49,11 +49,16 @@ class Standstill:
         self._service = node.create_client(Trigger, "plant/recover")
 
     def until_cleared(self, fault: RobotFaultError) -> None:
-        """Get the robot going again after a fault, by the simulator's stand-in or by a person."""
+        """Get the robot going again after a fault, by the simulator's stand-in or by a person.
+
+        Clearing an emergency stop moves nothing by itself (ISO 13850): an operator starts anew.
+        """
         self._begin(str(fault))
         if self._recover and not fault.reason.startswith(EMERGENCY_STOP):
             self._ask_simulator(fault)
-        self._robot.wait_for_fault_to_clear()
+        last = self._robot.wait_for_fault_to_clear() or fault.reason
+        if last.startswith(EMERGENCY_STOP):
+            self._desk.halt("the emergency stop was cleared")
         self._end()
 
     def until_fresh(self, error: StaleStateError, fresh: Callable[[], bool]) -> None:

@@ -281,10 +281,17 @@ class TopicRobot:
             figures |= {"latency_p50_ms": p50, "latency_p99_ms": p99, "latency_max_ms": latencies.max()}
         return {name: round(float(value), 3) for name, value in figures.items()}
 
-    def wait_for_fault_to_clear(self) -> None:
-        """Spin until the robot reports no fault, however long it takes: a person has to see to it."""
-        while self.sensors.fault:
+    def wait_for_fault_to_clear(self) -> str:
+        """Spin until the robot reports no fault, however long it takes: a person has to see to it.
+
+        Returns:
+            The fault that it reported last, "" for none.
+        """
+        last = ""
+        while fault := self.sensors.fault:
+            last = fault
             self.spinner.spin_once()
+        return last
 
 
 class TopicTracker:

@@ -71,7 +71,9 @@ def test_she_demonstrates_corrects_stops_and_goes_on(graph, chromium):
         page.locator("#clear").click()
         page.locator("#clear_yes").click()
         page.locator("#fault").wait_for(state="hidden")
-        she.waits_for("#says", "Step|Practice|Start")
+        she.waits_for("#says", "The emergency stop was cleared: start lets the policy practise")
+        page.keyboard.press("Enter")
+        she.waits_for("#says", "Step")
 
         page.keyboard.press("t")
         she.waits_for("#control", "Take control")

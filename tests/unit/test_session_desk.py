@@ -158,6 +158,19 @@ def test_after_a_restart_the_arm_waits_for_the_operator():
     assert desk(operator=False, restarted=True).may_begin(Mode.TRAIN)
 
 
+def test_after_an_emergency_stop_too_and_not_before_it_is_cleared():
+    at = desk()
+    at.begin(TRAIN)
+    at.end(cut=False)
+    at.held = "emergency stop (operator 2, on the console)"
+    assert "held" in tell(at, "start")[0]
+    at.halt("the emergency stop was cleared")
+    at.held = ""
+    assert not at.may_begin(Mode.TRAIN)
+    assert tell(at, "start") == [""]
+    assert at.may_begin(Mode.TRAIN)
+
+
 def test_nothing_is_asked_at_the_end():
     at = desk()
     tell(at, "pause")
