@@ -1,22 +1,14 @@
-"""Builds the flight program of `firmware/` around a policy, starts it, and talks to it as its sensors would.
+"""Builds the flight program of `firmware/` around a policy: for this host, or for a Cortex-M4.
 
-It runs as a process of this host, or as the image for a Cortex-M4 under QEMU; both read ticks and write
-actions through pipes, so that a simulated vehicle can be flown by the very code that will fly the real one.
+`policies.flight_process` runs what is built here.
 """
 
 from __future__ import annotations
 
-import enum
-import os
-import select
 import shutil
-import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-
-import numpy as np
 
 from policies.bundle import Bundle
 from policies.export_c import export_c
@@ -28,24 +20,8 @@ TARGETS = (HOST, SANITIZED, CORTEX_M4)
 """This machine, this machine with sanitizers, or an STM32F405 as on the Crazyflie."""
 
 PACKAGES = "apt-get install cmake gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-PATIENCE = 30.0
-"""Longest wait for an answer [s]."""
 MESSAGE = 2000
 """Characters of a compiler's complaint that an error carries."""
-REPLY = struct.Struct("<I4f")
-
-
-class Status(enum.IntEnum):
-    """`flight_status` of firmware/include/flight.h."""
-
-    DISARMED = 0
-    FLYING = 1
-    SELF_TEST_FAILED = 2
-    BAD_STATE = 3
-    STALE_STATE = 4
-    SILENCE = 5
-    BAD_REFERENCE = 6
-    BAD_ACTION = 7
 
 
 @dataclass(frozen=True)
@@ -117,102 +93,6 @@ def build_header(header: Path, directory: Path, target: str = HOST, tick_us: int
     _run(configure)
     _run([_tool("cmake"), "--build", str(directory)])
     return directory / ("fly.elf" if target == CORTEX_M4 else "fly")
-
-
-class FlightProcess:
-    """A running flight program: booted, self-tested, armed.
-
-    Raises:
-        PolicyError: The self-test failed, or the program ended or fell silent.
-    """
-
-    def __init__(self, image: Image) -> None:
-        self._tick = struct.Struct(f"<3I{13 + 6 + image.preview}f")
-        self._process = subprocess.Popen(
-            image.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._in, self._out, self._said = self._process.stdin, self._process.stdout, self._process.stderr
-        self.report: dict[str, int] = {}
-        """What the self-test found and measured; instructions are 0 where they cannot be counted."""
-        try:
-            self._boot()
-        except PolicyError:
-            self.close()
-            raise
-
-    def _boot(self) -> None:
-        text = []
-        while "tick_bytes" not in self.report:
-            if not (line := self._said.readline().decode(errors="replace").strip()):
-                raise PolicyError("the firmware did not boot: " + ("; ".join(text) or "it said nothing"))
-            text.append(line)
-            name, _, value = line.partition(" ")
-            if value.isdigit():
-                self.report[name] = int(value)
-        if (size := self.report["tick_bytes"]) != self._tick.size:
-            raise PolicyError(f"the firmware reads {size} bytes a tick; this policy's has {self._tick.size}")
-
-    def step(
-        self,
-        now_us: int,
-        state: np.ndarray,
-        reference: np.ndarray,
-        state_us: int | None = None,
-        command_us: int | None = None,
-    ) -> tuple[Status, np.ndarray]:
-        """One tick.
-
-        Args:
-            now_us: Time [us], modulo 2^32.
-            state: (13,) position, attitude xyzw, velocity, rates.
-            reference: (6 + previews,) position, velocity, preview.
-            state_us: When the state was measured; now by default.
-            command_us: When somebody last commanded; now by default.
-
-        Returns:
-            How it is, and the action (4,) float32.
-        """
-        stamps = (
-            now_us,
-            now_us if state_us is None else state_us,
-            now_us if command_us is None else command_us,
-        )
-        self._in.write(self._tick.pack(*(s % 2**32 for s in stamps), *state.tolist(), *reference.tolist()))
-        self._in.flush()
-        answer = b""
-        while len(answer) < REPLY.size:
-            if not select.select([self._out], [], [], PATIENCE)[0]:
-                raise PolicyError(f"the firmware did not answer for {PATIENCE:g} s")
-            if not (part := os.read(self._out.fileno(), REPLY.size - len(answer))):
-                raise PolicyError(
-                    "the firmware ended in flight: " + self._said.read().decode(errors="replace")
-                )
-            answer += part
-        status, *action = REPLY.unpack(answer)
-        return Status(status), np.array(action, np.float32)
-
-    def close(self) -> int:
-        """End the program; its exit status, 0 when it ended by itself as it should."""
-        self._in.close()
-        try:
-            return self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-        finally:
-            self._out.close()
-            self._said.close()
-
-    def __enter__(self) -> FlightProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _tool(name: str) -> str:

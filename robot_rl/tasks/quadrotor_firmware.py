@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policies.firmware import FlightProcess, Image, Status
+from policies.firmware import Image
+from policies.flight_process import FlightProcess, Status
 from sim.quadrotor.native import STATE_ROWS, WRENCH_ROWS, NativeStepper
 from sim.quadrotor.parameters import QuadrotorParameters
 

@@ -14,12 +14,14 @@ import pytest
 
 from policies.bundle import Bundle
 from policies.export_c import export_c
-from policies.firmware import CORTEX_M4, FOLDER, SANITIZED, FlightProcess, Image, Status, build
+from policies.firmware import CORTEX_M4, FOLDER, SANITIZED, Image, build
+from policies.flight_process import FlightProcess, Status
 from robot_rl.tasks.quadrotor_firmware import fly, level_start
+from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.parameters import L2F_PAPER
 from tests.unit import c_samples
 from tests.unit.flight_lqr import hover_bundle
-from tests.unit.flight_samples import bundle_of, flight_spec
+from tests.unit.flight_samples import bundle_of
 
 NEEDED = ("cmake", "arm-none-eabi-gcc", "qemu-system-arm")
 cross = pytest.mark.skipif(
@@ -203,7 +205,7 @@ def test_the_crazyflie_app_takes_a_preview_from_velocity_and_acceleration(
     tmp_path: Path, hover: Bundle
 ) -> None:
     # The same network with a preview that it ignores, but for one output that shows the last element.
-    spec = flight_spec(32, 3)
+    spec = flight_spec(32, (0.1, 0.2, 0.4))
     weights = {name: array.copy() for name, array in hover.weights.items()}
     weights["layers.0.weight"] = np.insert(weights["layers.0.weight"], [18] * 9, 0.0, axis=0)
     weights["layers.0.weight"][26, 0] = 0.001

@@ -11,8 +11,8 @@ import numpy as np
 
 from policies.bundle import MLP, Bundle
 from robot_rl.core.spec import EnvSpec
+from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.parameters import QuadrotorParameters
-from tests.unit.flight_samples import flight_spec
 
 PERIOD = 0.01
 NARROW = 1e-2

@@ -12,7 +12,8 @@ import pytest
 
 from policies.bundle import Bundle
 from policies.export_c import c_export
-from policies.firmware import CORTEX_M4, HOST, SANITIZED, FlightProcess, Image, Status, build, build_header
+from policies.firmware import CORTEX_M4, HOST, SANITIZED, Image, build, build_header
+from policies.flight_process import FlightProcess, Status
 from policies.mlp_policy import MlpPolicy
 from robot_rl.core.errors import MissingDependencyError, PolicyError
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
@@ -135,6 +136,14 @@ def test_it_ends_with_its_input(image: Image) -> None:
     assert process.report["golden_repeated"] == process.report["weights_intact"] == 1
     assert process.report["golden_error_1e9"] < 1000
     assert process.close() == 0
+
+
+def test_a_program_that_dies_in_flight_is_noticed(image: Image) -> None:
+    process = FlightProcess(image)
+    process._process.kill()
+    with pytest.raises(PolicyError, match="ended in flight"):
+        for now in range(0, 10_000, 2000):
+            process.step(now, LEVEL, GOAL)
 
 
 @pytest.mark.parametrize(
