@@ -76,6 +76,8 @@ class EmulatedCrazyflie:
         self.estimator = Estimator(self.settings.positioning, self.settings.seed)
         self.battery = FULL_BATTERY
         """[V]."""
+        self.skipped = 0.0
+        """Time that has passed without the vehicle [s]; only its log knows of it."""
         self._controller = Controller(airframe)
         self._steps = 0
         self._heard_at = -math.inf
@@ -174,7 +176,7 @@ class EmulatedCrazyflie:
 
     @property
     def _milliseconds(self) -> int:
-        return round(1000.0 * self.now)
+        return round(1000.0 * (self.now + self.skipped))
 
     def _info(self) -> int:
         planner = self.commander.planner

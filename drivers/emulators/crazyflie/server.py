@@ -2,7 +2,8 @@
 
 The vehicle's time follows the clock of the machine. Where this process is held up, it catches up in turns of
 `TURN`, between which it hears what clients have sent meanwhile; what it is behind by more than `LONGEST` is
-left out, so that a very busy machine looks like a slow world and not like a client that is silent.
+left out, so that on a very busy machine the vehicle stands still for a moment, and does not take the client
+for silent.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ class CrazyflieServer:
         while not self._stop.is_set():
             self._wait(min(due, self._up.next_arrival, self._down.next_arrival))
             now = time.monotonic()
-            due = max(due, now - LONGEST)
             with self.lock:
+                self.firmware.skipped += max(0.0, now - LONGEST - due)
+                due = max(due, now - LONGEST)
                 for datagram in self._up.take(now):
                     self._receive(datagram, now)
                 until = min(now, due + TURN)
