@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from robot_rl.cli.arguments import parse
 from robot_rl.core.errors import ConfigError, MissingDependencyError
 from robot_rl.nodes.run import GRAPH
 from robot_rl.nodes.table import NodeEntry, Value, command
+
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,39 @@ class ConsoleOptions:
 def main(argv: list[str]) -> int:
     """Run the command: this process becomes the console's."""
     options = parse(ConsoleOptions, argv, "console", "Serve the operator's web page for a graph that runs.")
+    words, variables = attach(options, os.environ)
+    check_page(options.host, options.port, "--port")
+    if options.run is not None and running(options.run) is None:
+        sys.stderr.write(
+            f"no graph of {options.run} runs on this machine: the page is empty until one does\n"
+        )
+    sys.stdout.flush()
+    os.execve(words[0], words, {**os.environ, **variables})
+
+
+def check_page(host: str, port: int, option: str) -> None:
+    """Raise what would keep the page from being served, before anything is started.
+
+    Args:
+        host: Address to serve it on.
+        port: Of the page.
+        option: Of the command line, that sets the port.
+    """
     for package, extra in (("rclpy", "ros"), ("aiohttp", "console"), ("viser", "console")):
         if importlib.util.find_spec(package) is None:
             how = f"pip install 'robot-rl[{extra}]'" + (", or source ROS 2" if extra == "ros" else "")
             raise MissingDependencyError(package, "the operator's console", how)
-    words, variables = attach(options, os.environ)
-    sys.stdout.flush()
-    os.execve(words[0], words, {**os.environ, **variables})
+    if not 0 <= port <= MOST_PORT:
+        raise ConfigError(f"{option} {port} is not valid: 1 to {MOST_PORT}, or 0 for any that is free")
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f"the console cannot be served on {host}:{port} ({error.strerror}): choose another {option}, 0 "
+            "for any that is free"
+        ) from None
 
 
 def attach(options: ConsoleOptions, given: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -62,7 +91,7 @@ def attach(options: ConsoleOptions, given: Mapping[str, str]) -> tuple[list[str]
         config = options.run / "config.yaml"
         if not config.exists():
             raise ConfigError(f"{options.run} is no run directory: it has no config.yaml")
-        task = task or _read(options.run / "provenance.json")["task"]
+        task = task or _task_of(options.run)
         if (graph := running(options.run)) is not None:
             person, clock = graph["person"], graph["clock"]
             variables = {n: v for n, v in graph["environment"].items() if n not in given}
@@ -86,6 +115,13 @@ def running(run: Path) -> dict[str, Any] | None:
     if graph is None or not Path(f"/proc/{graph['pid']}").exists():
         return None
     return graph
+
+
+def _task_of(run: Path) -> str:
+    path = run / "provenance.json"
+    if not path.exists():
+        raise ConfigError(f"{run} does not say which task it is of: name it with --task")
+    return _read(path)["task"]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robot_rl.cli.console import check_page
 from robot_rl.cli.report import TrainingProgress
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.data.run_directory import write_json
@@ -48,6 +49,8 @@ def run_with_progress(
     if importlib.util.find_spec("rclpy") is None:
         how = "pip install 'robot-rl[ros]', or source a ROS 2 installation"
         raise MissingDependencyError("rclpy", "the ROS 2 graph", how)
+    if options.console:
+        check_page(options.console_host, options.console_port, "--console-port")
     if echo:
         return run_graph(options, config, resume, lambda node, line: print(f"[{node}] {line}"))
     session = Session(config.session, options.seed, config.learner.demonstrations, attempts=None)

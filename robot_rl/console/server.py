@@ -49,6 +49,9 @@ WATCH_PERIOD = 0.02
 CURVES_PERIOD = 1.0
 """Curves are sent no more often than this [s]."""
 
+CLOSE_TIMEOUT = 1.0
+"""A page that is closed has this long to agree: one of a laptop that sleeps never does [s]."""
+
 MOST_ERRORS = 20
 """A page that has said this many things that are wrong is closed."""
 
@@ -169,7 +172,7 @@ class Server:
             self._thread.join()
             raise ConfigError(
                 f"the console cannot be served on {self.host}:{self.port} ({self._problem.strerror}): choose "
-                "another --port, 0 for any that is free"
+                "another port, 0 for any that is free"
             )
 
     def close(self) -> None:
@@ -287,7 +290,9 @@ class Server:
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         """One page, from its coming to its going."""
-        browser = web.WebSocketResponse(heartbeat=5.0, compress=False, max_msg_size=8 * MAX_BYTES)
+        browser = web.WebSocketResponse(
+            timeout=CLOSE_TIMEOUT, heartbeat=5.0, compress=False, max_msg_size=8 * MAX_BYTES
+        )
         await browser.prepare(request)
         page = Page(self.desk.join(), browser)
         scene = f"/scene/{page.key}/" if self._scene is not None else ""

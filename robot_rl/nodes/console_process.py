@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from rclpy.node import Node
 
 from robot_rl import tasks
-from robot_rl.core.errors import MissingDependencyError
+from robot_rl.core.errors import ConfigError, MissingDependencyError
 from robot_rl.nodes.executor import Spinner, StopFlag, collect_garbage, run
 from robot_rl.nodes.messages import COMMANDS
 from robot_rl.nodes.params import Parameters
@@ -50,6 +50,10 @@ class ConsoleSettings:
     """Address that the page is served on; others than this machine's own want a token."""
     port: int = 8080
     """Port of the page; 0: any that is free."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port {self.port} is not valid: 1 to 65535, or 0 for any that is free")
 
 
 def body(stop: StopFlag) -> None:

@@ -276,7 +276,7 @@ def test_a_token_is_wanted_once_and_a_wrong_one_is_refused():
 
 
 def test_a_port_that_is_taken_is_named():
-    with served() as console, pytest.raises(ConfigError, match="choose another --port"):
+    with served() as console, pytest.raises(ConfigError, match="choose another port"):
         Console(port=console.server.port)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from robot_rl.cli.console import ConsoleOptions, attach
+from robot_rl.cli.console import ConsoleOptions, attach, check_page
 from robot_rl.core.errors import ConfigError
 from robot_rl.data.run_directory import RunDirectory
 from robot_rl.nodes.run import GRAPH
@@ -73,3 +74,30 @@ def test_without_a_run_the_task_is_named():
 def test_what_cannot_be_attached_to_is_refused(options, says):
     with pytest.raises(ConfigError, match=says):
         attach(options, {})
+
+
+def test_a_run_that_does_not_name_its_task_is_asked_for_it(run):
+    (run / "provenance.json").unlink()
+    with pytest.raises(ConfigError, match="name it with --task"):
+        attach(ConsoleOptions(run), {})
+    words, _ = attach(ConsoleOptions(run, task="franka_reach"), {})
+    assert parameters(words)["task"] == "'franka_reach'"
+
+
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_a_port_that_is_taken_is_told_before_anything_starts(host, family):
+    pytest.importorskip("rclpy")
+    if family == socket.AF_INET6 and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    with socket.create_server((host, 0), family=family) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match="choose another --console-port, 0 for any that is free"):
+            check_page(host, port, "--console-port")
+    check_page(host, port, "--console-port")
+    check_page(host, 0, "--console-port")
+
+
+def test_what_is_no_port_is_refused():
+    pytest.importorskip("rclpy")
+    with pytest.raises(ConfigError, match="--port 99999 is not valid"):
+        check_page("127.0.0.1", 99999, "--port")
