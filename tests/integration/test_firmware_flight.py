@@ -49,17 +49,33 @@ def sanitized(hover: Bundle, folder: Path) -> Image:
     return build(hover, folder, SANITIZED)
 
 
-@pytest.mark.parametrize("target", [SANITIZED, pytest.param(CORTEX_M4, marks=cross)])
-def test_the_compiled_policy_hovers_for_ten_seconds(
-    sanitized: Image, hover: Bundle, folder: Path, target: str
-) -> None:
-    image = sanitized if target == SANITIZED else build(hover, folder, target)
+@pytest.fixture(scope="module")
+def microcontroller(hover: Bundle, folder: Path) -> Image:
+    return build(hover, folder, CORTEX_M4)
+
+
+@pytest.mark.parametrize("image", ["sanitized", pytest.param("microcontroller", marks=cross)])
+def test_the_compiled_policy_hovers_for_ten_seconds(image: str, request: pytest.FixtureRequest) -> None:
     start = level_start((0.2, -0.1, 0.1))
-    flight = fly(image, L2F_PAPER, start, 10.0, wrench=PUSH, noise=0.001)
+    flight = fly(request.getfixturevalue(image), L2F_PAPER, start, 10.0, wrench=PUSH, noise=0.001)
     assert flight.status is Status.FLYING
     assert len(flight.time) == 5000
     assert flight.errors.max() < 0.3
     assert flight.errors[-500:].max() < 0.06  # the push holds it off, there is no integrator
+
+
+@cross
+def test_host_and_microcontroller_agree(sanitized: Image, microcontroller: Image) -> None:
+    rng = np.random.default_rng(0)
+    level = level_start((0.0, 0.0, 0.0))[:13]
+    with FlightProcess(sanitized) as host, FlightProcess(microcontroller) as emulated:
+        for now in range(0, 400_000, 2000):
+            state = level + 0.02 * rng.normal(size=13)
+            state[3:7] /= np.linalg.norm(state[3:7])
+            ours, theirs = (process.step(now, state, np.zeros(6)) for process in (host, emulated))
+            assert ours[0] is theirs[0] is Status.FLYING
+            # The gains of linear feedback magnify the last places of the sums.
+            np.testing.assert_allclose(ours[1], theirs[1], atol=1e-5)
 
 
 def test_it_follows_a_reference_that_moves(sanitized: Image) -> None:
@@ -88,7 +104,8 @@ def test_a_flight_that_leaves_the_numbers_ends(sanitized: Image) -> None:
 def test_the_papers_network_fits_the_microcontroller(
     tmp_path: Path, weights: str, instructions: int, flash: int
 ) -> None:
-    image = build(bundle_of(flight_spec(32), (64, 64)), tmp_path, CORTEX_M4, weights)
+    bundle = bundle_of(flight_spec(32), (64, 64))
+    image = build(bundle, tmp_path, CORTEX_M4, weights)
     with FlightProcess(image) as process:
         report = process.report
     assert 13_696 < report["inference_instructions"] <= instructions

@@ -96,7 +96,7 @@ def test_tanh_is_right_everywhere(tmp_path: Path) -> None:
     export_c(bundle_of(FLIGHT, (5,)), tmp_path / "policy.h")
     library = c_samples.compiled_rows(tmp_path)
     # Every 300th float from the smallest to 100, so that all exponents are there.
-    bits = np.arange(0, int(np.float32(100.0).view(np.uint32)), 300, np.uint32)
+    bits = np.arange(0, int(np.float32(100.0).view(np.uint32)), 300, dtype=np.uint32)
     x = bits.view(np.float32)
     y, mirrored = x.copy(), -x
     library.squash(c_samples.pointer(y), ctypes.c_int(len(y)))
