@@ -74,7 +74,9 @@ def start(key: Array, config: PaperConfig) -> World:
     """The first episode."""
     chance = draw_chance(key, config, model_of(config), 1)
     state, wrench = jax.tree.map(lambda x: x[0], (chance.start, chance.wrench))
-    return World(state, wrench, past_actions((), config.history, told(config)), jnp.int32(0))
+    world = World(state, wrench, past_actions((), config.history, told(config)), jnp.int32(0))
+    # Without weak types, which a step's results do not have: the program would be compiled once for each.
+    return jax.tree.map(lambda x: jnp.asarray(x, x.dtype), world)
 
 
 def model_of(config: PaperConfig) -> Model:
