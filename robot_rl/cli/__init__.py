@@ -7,10 +7,13 @@ Each command is a module here with a `main(argv) -> exit status`, loaded when it
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
+from pathlib import Path
 
 from robot_rl import __version__
+from robot_rl.cli.words import take_option
 from robot_rl.core.errors import RobotRlError, nearest
 from robot_rl.core.siblings import check_siblings
 from robot_rl.tasks import FLIGHTS
@@ -74,10 +77,21 @@ def _run(arguments: list[str]) -> int:
 
 
 def _module(command: str, arguments: list[str]) -> str:
-    """The module of a command; tasks of flying are trained by one of their own, which loads in no time."""
+    """The module of a command; tasks of flying have their own, which need no robot and load in no time."""
     if command == "train" and arguments and arguments[0] in FLIGHTS:
         return "train_flight"
+    if command == "eval" and _policy_task(arguments) in FLIGHTS:
+        return "evaluate_flight"
     return COMMANDS[command][0]
+
+
+def _policy_task(arguments: list[str]) -> str | None:
+    """The task of the policy that `--policy DIR` names, if there is one."""
+    _, directory = take_option(arguments, "--policy")
+    try:
+        return json.loads((Path(directory or "") / "policy.json").read_bytes())["spec"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the command itself says what is wrong
 
 
 def usage() -> str:

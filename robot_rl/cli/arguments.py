@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from robot_rl.cli.words import default_out as default_out
+from robot_rl.cli.words import take_option
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.tasks import FLIGHTS, PIXELS, TASKS, load
@@ -48,13 +49,13 @@ def parse_with_task(
                 raise SystemExit(0)
             raise ConfigError(f"which task? robot-rl {command} TASK, where TASK is one of {', '.join(TASKS)}")
         task = rest.pop(0)
-    rest, seen = _take_option(rest, "--obs")
+    rest, seen = take_option(rest, "--obs")
     if seen not in (None, "state", PIXELS):
         raise ConfigError(f"--obs {seen!r} is not valid: state (tracked poses) or {PIXELS} (cameras)")
     if seen == PIXELS and ":" not in task:
         task = f"{task}:{PIXELS}"
     config = load(task)
-    rest, file = _take_option(rest, "--config")
+    rest, file = take_option(rest, "--config")
     if file is not None:
         config = load_yaml(type(config), Path(file), config)
     parser: Any = dataclasses.make_dataclass(
@@ -72,19 +73,3 @@ def parse_with_task(
         "--config FILE reads settings from a YAML file.",
     )
     return task, parsed.options, parsed.settings
-
-
-def _take_option(argv: list[str], name: str) -> tuple[list[str], str | None]:
-    for i, word in enumerate(argv):
-        if word == name:
-            if i + 1 == len(argv):
-                raise ConfigError(f"{name} needs a value")
-            return argv[:i] + argv[i + 2 :], argv[i + 1]
-        if word.startswith(name + "="):
-            return argv[:i] + argv[i + 1 :], word.partition("=")[2]
-    return argv, None
-
-
-def default_out(task: str) -> Path:
-    """A fresh directory below `runs/`, named by task and time."""
-    return Path("runs") / f"{task.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import sys
 import time
 from collections.abc import Mapping
@@ -11,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
-from policies.bundle import Bundle, save_bundle
+from policies.bundle import MLP, Bundle, save_bundle
 from robot_rl.cli.flight_report import draw_flights, figures, rows_of
 from robot_rl.cli.report import print_json, print_table
+from robot_rl.cli.words import default_out, take_option
 from robot_rl.core.config import load_yaml
-from robot_rl.core.errors import ConfigError
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
-from robot_rl.tasks.flight import FlightTask, preset
+from robot_rl.learn.flight.paper_settings import PaperConfig
+from robot_rl.tasks.flight import FlightTask, Flying, judged_by, preset, presets_of, spec_of
 from sim.quadrotor.settings import PERIOD
 
 
@@ -37,38 +38,54 @@ class TrainFlightOptions:
     """Print the summary as one JSON object instead of a table."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What the two ways of training share."""
+
+    name: str
+    preset: str
+    seed: int
+    directory: RunDirectory
+    quiet: bool
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def save(self, folder: Path, task: Flying, weights: Mapping[str, np.ndarray], version: int) -> None:
+        source = provenance(self.name, self.seed) | {"preset": self.preset}
+        save_bundle(folder, Bundle(spec_of(self.name, task), weights, version, source, MLP))
+
+
 def main(argv: list[str]) -> int:
     """Run the command; `argv` begins with the name of the task."""
-    name, options, task = parse(argv)
-    out = options.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    summary = run(task, options.seed, out, options.evaluate, quiet=options.json)
+    name, chosen, options, task = parse(argv)
+    out = options.out or default_out(name)
+    summary = train(name, chosen, task, options.seed, out, options.evaluate, quiet=options.json)
     if options.json:
         print_json(summary)
         return 0
     rows = [
         ("training", f"{summary['train_s']:.1f} s, {summary['train_cpu_s']:.1f} s of processor time"),
-        ("compilation", f"{summary['compile_s']:.1f} s, {summary['compile_cpu_s']:.1f} s of processor time"),
+        ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
         ("updates", f"{summary['updates']}, {summary['env_steps'] / 1e6:.2f} M steps"),
     ]
     if summary["evaluation"]:
-        moving = task.flight.reference.kind != "hover"
-        steps = next(iter(task.evaluations().values())).steps
-        rows += rows_of(summary["evaluation"], steps, moving)
-    print_table(f"{name}, seed {options.seed}", rows)
-    print(f"summary  {out / 'summary.json'}")
-    print(f"policy   {out / 'policy'}")
-    if summary["evaluation"]:
-        print(f"flights  {out / 'flights.png'}")
+        flights = next(iter(judged_by(task).values()))
+        rows += rows_of(summary["evaluation"], flights.steps, flights.reference.kind != "hover")
+    print_table(f"{name}, preset {chosen}, seed {options.seed}", rows)
+    for what in ("summary.json", "policy", "policy_best", "flights.png"):
+        if (out / what).exists():
+            print(f"{what:<12} {out / what}")
     return 0
 
 
-def parse(argv: list[str]) -> tuple[str, TrainFlightOptions, FlightTask]:
+def parse(argv: list[str]) -> tuple[str, str, TrainFlightOptions, Flying]:
     """Parse `TASK [--preset NAME] [--config FILE] [options] [--section.setting value]`."""
     name, *rest = argv
-    presets = importlib.import_module(f"robot_rl.tasks.{name}").PRESETS
-    rest, chosen = _take(rest, "--preset")
-    rest, file = _take(rest, "--config")
-    task = preset(presets, chosen or next(iter(presets)))
+    rest, chosen = take_option(rest, "--preset")
+    rest, file = take_option(rest, "--config")
+    chosen, task = preset(name, chosen)
     if file is not None:
         task = load_yaml(type(task), Path(file), task)
     arguments: Any = dataclasses.make_dataclass(
@@ -82,24 +99,15 @@ def parse(argv: list[str]) -> tuple[str, TrainFlightOptions, FlightTask]:
         arguments,
         args=rest,
         prog=f"robot-rl train {name}",
-        description=f"Learn to fly. --preset {'|'.join(presets)} chooses the settings that the others "
-        "change; --config FILE reads them from a YAML file.",
+        description=f"Learn to fly. --preset {'|'.join(presets_of(name))} chooses the settings; --config "
+        "FILE reads them from a YAML file.",
     )
-    return name, parsed.options, parsed.settings
+    return name, chosen, parsed.options, parsed.settings
 
 
-def _take(argv: list[str], name: str) -> tuple[list[str], str | None]:
-    for i, word in enumerate(argv):
-        if word == name:
-            if i + 1 == len(argv):
-                raise ConfigError(f"{name} needs a value")
-            return argv[:i] + argv[i + 2 :], argv[i + 1]
-        if word.startswith(name + "="):
-            return argv[:i] + argv[i + 1 :], word.partition("=")[2]
-    return argv, None
-
-
-def run(task: FlightTask, seed: int, out: Path, evaluate: bool = True, quiet: bool = False) -> dict[str, Any]:
+def train(
+    name: str, chosen: str, task: Flying, seed: int, out: Path, evaluate: bool = True, quiet: bool = False
+) -> dict[str, Any]:
     """Train, write the run directory, and return its summary."""
     began = time.monotonic()
     check_vacant(out)
@@ -107,63 +115,100 @@ def run(task: FlightTask, seed: int, out: Path, evaluate: bool = True, quiet: bo
 
     use_one_thread()
     use_disk_cache()
-    from robot_rl.learn.flight.trainer import Trainer
-
-    directory = RunDirectory.create(out, task, task.name, seed)
-    spec = task.spec
-    _say("compiling", quiet)
-    trainer = Trainer(task.gradient, task.training, spec, task.rotor_lag)
-    per_update = task.gradient.worlds * task.gradient.window
-
-    curve: list[tuple[int, Mapping[str, float]]] = []
-
-    def on_block(updates: int, metrics: Mapping[str, float]) -> None:
-        curve.append((updates * per_update, metrics))
-        _say(
-            f"{updates:>5} of {task.gradient.updates} updates, cost {metrics['cost']:.2f}, "
-            f"distance {100 * metrics['distance']:.1f} cm",
-            quiet,
-        )
-
-    trained = trainer.train(task.gradient, seed, on_block)
-    source = provenance(task.name, seed) | {"env_steps": trained.env_steps}
-    save_bundle(directory.policy, Bundle(spec, trained.weights, trained.updates, source, "tanh-mlp"))
-    flying = time.monotonic() - began
-    for steps, metrics in curve:  # not before: loading what writes them takes as long as a training
-        directory.log(steps, {f"training/{name}": value for name, value in metrics.items()})
-    judged = {}
-    if evaluate:
-        from robot_rl.learn.flight.judge import judge, show
-
-        for vehicle, flights in task.evaluations().items():
-            _say(f"judging on {vehicle}", quiet)
-            judged[vehicle] = judge(spec, trained.weights, flights, task.episodes)
-        flown, wanted = show(spec, trained.weights, next(iter(task.evaluations().values())))
-        draw_flights(out / "flights.png", f"{task.name}, seed {seed}", flown, wanted, PERIOD)
-    summary = {
-        "task": task.name,
-        "seed": seed,
-        "env_steps": trained.env_steps,
-        "updates": trained.updates,
-        "invalid_updates": trained.invalid,
+    run = _Run(name, chosen, seed, RunDirectory.create(out, task, name, seed), quiet)
+    summary: dict[str, Any] = {"task": name, "preset": chosen, "seed": seed}
+    if isinstance(task, PaperConfig):
+        summary |= _by_the_paper(run, task)
+    else:
+        summary |= _by_gradients(run, task, evaluate)
+    summary |= {
         "wall_s": round(time.monotonic() - began, 2),
-        "flying_s": round(flying, 2),
-        "train_s": round(trained.wall_s, 3),
-        "train_cpu_s": round(trained.cpu_s, 3),
-        "compile_s": round(trainer.compile_wall_s, 2),
-        "compile_cpu_s": round(trainer.compile_cpu_s, 2),
         "cpu_s": round(time.process_time(), 2),
-        "success_rate": min((e.alive for e in judged.values()), default=None),
-        "episodes": sum(e.episodes for e in judged.values()),
         "interventions": 0,
-        "evaluation": figures(judged),
         "versions": versions(),
     }
-    directory.write_summary(summary)
-    directory.close()
+    run.directory.write_summary(summary)
+    run.directory.close()
     return summary
 
 
-def _say(text: str, quiet: bool) -> None:
-    if not quiet:
-        print(text, file=sys.stderr, flush=True)
+def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]:
+    from robot_rl.learn.flight.trainer import Trainer
+
+    run.say("compiling")
+    settings = task.gradient
+    trainer = Trainer(settings, task.training, task.spec, task.ablation.rotor_delay)
+    curve: list[tuple[int, Mapping[str, float]]] = []
+
+    def on_block(updates: int, metrics: Mapping[str, float]) -> None:
+        curve.append((updates * settings.worlds * settings.window, metrics))
+        run.say(
+            f"{updates:>5} of {settings.updates} updates, cost {metrics['cost']:.2f}, "
+            f"distance {100 * metrics['distance']:.1f} cm"
+        )
+
+    trained = trainer.train(settings, run.seed, on_block)
+    run.save(run.directory.policy, task, trained.weights, trained.updates)
+    for steps, metrics in curve:  # not before: loading what writes them takes as long as a training
+        run.directory.log(steps, {f"training/{name}": value for name, value in metrics.items()})
+    judged = {}
+    if evaluate:
+        from robot_rl.learn.flight.judge import Judge
+
+        for vehicle, flights in task.evaluations().items():
+            run.say(f"judging on {vehicle}")
+            judged[vehicle] = Judge(task.spec, flights, task.episodes)(trained.weights)
+        _draw(run, task, trained.weights)
+    return {
+        "env_steps": trained.env_steps,
+        "updates": trained.updates,
+        "invalid_updates": trained.invalid,
+        "train_s": round(trained.wall_s, 3),
+        "train_cpu_s": round(trained.cpu_s, 3),
+        "compile_cpu_s": round(trainer.compile_cpu_s, 2),
+        "success_rate": min((e.alive for e in judged.values()), default=None),
+        "episodes": sum(e.episodes for e in judged.values()),
+        "evaluation": figures(judged),
+    }
+
+
+def _by_the_paper(run: _Run, task: PaperConfig) -> dict[str, Any]:
+    from robot_rl.learn.flight.paper import Progress, train_paper
+
+    run.say("compiling")
+    began = time.monotonic()
+
+    def on_progress(progress: Progress) -> None:
+        e = progress.evaluation
+        run.directory.log(
+            progress.step,
+            {"evaluation/length": e.length, "evaluation/alive": e.alive, "evaluation/reward": e.reward},
+        )
+        run.say(f"{progress.step:>6} of {task.steps} steps: length {e.length:.0f}, return {e.reward:.0f}")
+
+    result = train_paper(task, run.seed, on_progress)
+    final, best = result.final, result.best
+    run.save(run.directory.policy, task, final.weights, final.progress.step)
+    run.save(run.directory.path / "policy_best", task, best.weights, best.progress.step)
+    _draw(run, task, final.weights)
+    judged = {"final": final.progress.evaluation, "best": best.progress.evaluation}
+    return {
+        "env_steps": task.steps,
+        "updates": final.progress.critic_updates,
+        "train_s": round(time.monotonic() - began, 2),
+        "train_cpu_s": round(result.train_s, 2),
+        "compile_cpu_s": round(result.compile_s, 2),
+        "success_rate": final.progress.evaluation.alive,
+        "episodes": final.progress.episodes,
+        "best_step": best.progress.step,
+        "evaluation": figures(judged),
+    }
+
+
+def _draw(run: _Run, task: Flying, weights: Mapping[str, np.ndarray]) -> None:
+    from robot_rl.learn.flight.judge import show
+
+    flights = next(iter(judged_by(task).values()))
+    flown, wanted = show(spec_of(run.name, task), weights, flights)
+    title = f"{run.name}, preset {run.preset}, seed {run.seed}"
+    draw_flights(run.directory.path / "flights.png", title, flown, wanted, PERIOD)

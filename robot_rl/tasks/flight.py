@@ -6,10 +6,12 @@ Importing this loads no JAX.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from dataclasses import dataclass, field
 
 from robot_rl.core.errors import ConfigError, nearest
 from robot_rl.core.spec import EnvSpec
+from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.learn.flight.settings import GradientSettings
 from sim.quadrotor.layout import BALANCED, flight_spec
 from sim.quadrotor.settings import (
@@ -30,6 +32,20 @@ Adam on all their weights moves the policy several times as far as one on the ot
 
 
 @dataclass(frozen=True)
+class FlightAblation:
+    """What training can leave out: those of the paper's switches that concern no critic and no schedule."""
+
+    disturbance: bool = True
+    """Forces and torques that the policy does not see."""
+    observation_noise: bool = True
+    """Noise of what it sees."""
+    rotor_delay: bool = True
+    """Rotors that take their time. Otherwise they follow their commands within 10 ms."""
+    action_history: bool = True
+    """The policy sees its last actions."""
+
+
+@dataclass(frozen=True)
 class FlightTask:
     """All settings of a flying task that is trained by gradients through the simulator."""
 
@@ -39,14 +55,8 @@ class FlightTask:
     """What is flown in training."""
     gradient: GradientSettings = field(default_factory=GradientSettings)
     """How it is learned."""
-    noise: bool = True
-    """Ablation: train with noise of the sensors."""
-    disturbance: bool = True
-    """Ablation: train with disturbances."""
-    rotor_lag: bool = True
-    """Ablation: train with rotors that take their time."""
-    action_history: bool = True
-    """Ablation: let the policy see its past actions."""
+    ablation: FlightAblation = field(default_factory=FlightAblation)
+    """What training leaves out."""
     episodes: int = 1000
     """Flights of the evaluation of each quadrotor."""
 
@@ -56,13 +66,13 @@ class FlightTask:
 
     @property
     def training(self) -> FlightSettings:
-        """What is flown in training, with the ablations."""
+        """What is flown in training, with what is left out."""
         flight = self.flight
         return dataclasses.replace(
             flight,
-            noise=flight.noise if self.noise else QUIET,
-            disturbance=flight.disturbance if self.disturbance else NO_DISTURBANCE,
-            history=flight.history if self.action_history else 0,
+            noise=flight.noise if self.ablation.observation_noise else QUIET,
+            disturbance=flight.disturbance if self.ablation.disturbance else NO_DISTURBANCE,
+            history=flight.history if self.ablation.action_history else 0,
         )
 
     @property
@@ -79,7 +89,7 @@ class FlightTask:
 
 
 def evaluations(trained: FlightSettings, air: DisturbanceSettings) -> dict[str, FlightSettings]:
-    """The flights that a policy is judged by which sees what `trained` says, by quadrotor."""
+    """The flights that judge a policy which sees what `trained` says, by quadrotor."""
     reference = trained.reference
     hovers = reference.kind == "hover"
     course = reference.ramp + 2.0 * reference.period
@@ -96,8 +106,30 @@ def evaluations(trained: FlightSettings, air: DisturbanceSettings) -> dict[str, 
     }
 
 
-def preset(presets: dict[str, FlightTask], name: str) -> FlightTask:
-    """The preset of this name, or a `ConfigError` that lists them."""
-    if name not in presets:
-        raise ConfigError(f"unknown preset {name!r}: {nearest(name, presets)}")
-    return presets[name]
+Flying = FlightTask | PaperConfig
+"""Settings of a preset: trained by gradients, or as in the paper."""
+
+
+def presets_of(name: str) -> dict[str, Flying]:
+    """The presets of a task; the first one is the default."""
+    return importlib.import_module(f"robot_rl.tasks.{name}").PRESETS
+
+
+def preset(name: str, chosen: str | None) -> tuple[str, Flying]:
+    """Name and settings of a preset of this task; the default for None."""
+    presets = presets_of(name)
+    if chosen is None:
+        chosen = next(iter(presets))
+    if chosen not in presets:
+        raise ConfigError(f"unknown preset {chosen!r} of {name}: {nearest(chosen, presets)}")
+    return chosen, presets[chosen]
+
+
+def spec_of(name: str, task: Flying) -> EnvSpec:
+    """What a policy sees and commands."""
+    return flight_spec(task.history, name=name) if isinstance(task, PaperConfig) else task.spec
+
+
+def judged_by(task: Flying) -> dict[str, FlightSettings]:
+    """The flights that judge a policy, by quadrotor."""
+    return {task.vehicle: task.flight} if isinstance(task, PaperConfig) else task.evaluations()

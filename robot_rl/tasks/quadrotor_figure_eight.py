@@ -8,21 +8,24 @@ from __future__ import annotations
 import dataclasses
 
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
-from robot_rl.tasks.flight import FlightTask
+from robot_rl.tasks.flight import FlightTask, Flying
 from sim.quadrotor.settings import PREVIEW, DisturbanceSettings, FlightSettings, ReferenceSettings
 
 _FAST = FlightTask(
     "quadrotor_figure_eight",
     flight=FlightSettings(reference=ReferenceSettings(kind="figure-eight"), history=8, preview=PREVIEW),
     gradient=GradientSettings(
-        updates=400,
+        worlds=96,
+        window=48,
+        windows=10,
+        updates=300,
         learning_rate=1.5e-2,
         final_rate=0.05,
         cost=CostSettings(tilt=2.0, action=0.1),
     ),
 )
 
-PRESETS = {
+PRESETS: dict[str, Flying] = {
     "fast": _FAST,
     "random": dataclasses.replace(
         _FAST, flight=dataclasses.replace(_FAST.flight, reference=ReferenceSettings(kind="random"))

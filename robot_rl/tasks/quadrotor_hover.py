@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
-from robot_rl.tasks.flight import FlightTask
+from robot_rl.tasks.flight import FlightTask, Flying
 from sim.quadrotor.settings import FlightSettings, RandomisationSettings
 
 _NAME = "quadrotor_hover"
 
-PRESETS = {
-    "fast": FlightTask(_NAME),
+PRESETS: dict[str, Flying] = {
+    "fast": FlightTask(
+        _NAME,
+        gradient=GradientSettings(
+            worlds=96,
+            window=48,
+            windows=5,
+            updates=175,
+            cost=CostSettings(position=150.0, wall=200.0),
+        ),
+    ),
     "quality": FlightTask(
         _NAME,
         gradient=GradientSettings(
             worlds=256,
-            window=80,
-            windows=6,
+            window=64,
+            windows=5,
             updates=1000,
-            learning_rate=1e-2,
-            cost=CostSettings(position=60.0),
+            learning_rate=1.5e-2,
+            final_rate=0.02,
+            cost=CostSettings(position=150.0, wall=200.0),
         ),
     ),
     "multi": FlightTask(
         _NAME,
+        # Half of the worlds fly the one that has the least thrust to spare.
         flight=FlightSettings(
-            vehicle=RandomisationSettings(sets=("l2f-paper", "l2f-2", "gpd-cf2x")), history=16
+            vehicle=RandomisationSettings(sets=("l2f-paper", "l2f-2", "l2f-2", "gpd-cf2x")), history=16
         ),
-        gradient=GradientSettings(worlds=96, updates=600, learning_rate=1.5e-2),
+        gradient=GradientSettings(
+            worlds=128,
+            windows=4,
+            updates=800,
+            learning_rate=1.5e-2,
+            final_rate=0.05,
+            cost=CostSettings(wall=400.0),
+        ),
     ),
+    "l2f-paper": PaperConfig(),
 }
-"""Name and settings; the first one is the default."""
+"""Name and settings; the first one is the default. "quality" flies more precisely, "multi" all three
+Crazyflies with one policy, "l2f-paper" is the training of "Learning to Fly in Seconds" as published."""

@@ -55,9 +55,10 @@ class Cost(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Step sizes: from `rate` to `final` times that, along a cosine over `updates`."""
+    """Step sizes: up to `rate` in `warmup` updates, down to `final` times that along a cosine over all."""
 
     rate: Array
+    warmup: Array
     final: Array
     updates: Array
     max_norm: Array
@@ -65,7 +66,7 @@ class Schedule(NamedTuple):
     @classmethod
     def of(cls, settings: GradientSettings) -> Schedule:
         s = settings
-        return cls(*map(np.float32, (s.learning_rate, s.final_rate, s.updates, s.max_norm)))
+        return cls(*map(np.float32, (s.learning_rate, s.warmup, s.final_rate, s.updates, s.max_norm)))
 
 
 class Inputs(NamedTuple):
@@ -137,7 +138,7 @@ def create(settings: GradientSettings, task: FlightSettings, fresh: Sequence[Arr
         params[f"layers.{n}.weight"] = jnp.asarray(weight, jnp.float32)
         params[f"layers.{n}.bias"] = jnp.asarray(bias, jnp.float32)
     zeros = {name: np.zeros(value.shape, np.float32) for name, value in params.items()}
-    moments = adam.Moments(zeros, zeros, np.int32(0))
+    moments = adam.Moments(zeros, zeros, jnp.int32(0))
     # The ages begin staggered: otherwise all worlds would start anew at once.
     age = rng.integers(0, settings.windows, settings.worlds, np.int32)
     return jax.tree.map(jnp.asarray, Pilot(params, moments, [a[0] for a in fresh], age))
@@ -275,7 +276,8 @@ def update(
     gradient = {name: jnp.where(invalid, 0.0, factor * g) for name, g in gradient.items()}
     part = jnp.minimum(index / schedule.updates, 1.0)
     fall = schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + jnp.cos(math.pi * part))
-    params, moments = adam.step(pilot.params, gradient, pilot.moments, schedule.rate * fall, BETA_2)
+    rate = schedule.rate * fall * jnp.minimum((index + 1) / schedule.warmup, 1.0)
+    params, moments = adam.step(pilot.params, gradient, pilot.moments, rate, BETA_2)
     end = worlds.with_arrays(fresh, arrays)
     off = _less(end.state.position, goal(end.reference, PERIOD * end.steps).position)
     # Written as "not inside", so that what is not a number is outside.

@@ -20,19 +20,25 @@ SHOWN = 8
 """Flights of a picture."""
 
 
-def judge(
-    spec: EnvSpec,
-    weights: Mapping[str, np.ndarray],
-    task: FlightSettings,
-    episodes: int = 1000,
-    seed: int = SEED,
-) -> Evaluation:
-    """Fly a policy of `policies.mlp_policy` through all starts of an evaluation."""
-    scale = spec.observation.vector_scale
-    evaluator = Evaluator(
-        lambda params, seen: act(params, seen / scale), task, episodes, seed, compiler_options=_options()
-    )
-    return evaluator({name: jnp.asarray(value) for name, value in weights.items()})
+class Judge:
+    """Flies policies of `policies.mlp_policy` through all starts of an evaluation.
+
+    Args:
+        spec: What the policies see.
+        task: What they fly.
+        episodes: Flights.
+        seed: Of the flights.
+    """
+
+    def __init__(self, spec: EnvSpec, task: FlightSettings, episodes: int = 1000, seed: int = SEED) -> None:
+        scale = spec.observation.vector_scale
+        self._evaluate = Evaluator(
+            lambda params, seen: act(params, seen / scale), task, episodes, seed, compiler_options=_options()
+        )
+
+    def __call__(self, weights: Mapping[str, np.ndarray]) -> Evaluation:
+        """The figures of a policy with these weights."""
+        return self._evaluate({name: jnp.asarray(value) for name, value in weights.items()})
 
 
 def show(

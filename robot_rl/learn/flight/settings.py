@@ -56,16 +56,20 @@ class GradientSettings:
     block: int = 25
     """Updates in one call of the compiled program."""
     learning_rate: float = 2e-2
-    """Step size of Adam at the start."""
+    """Largest step size of Adam."""
+    warmup: int = 20
+    """Updates in which the step size rises to that. Adam's first steps are of full size whatever the gradient
+    is, and take a new policy to where its output saturates."""
     final_rate: float = 0.1
-    """Part of it that is left at the end, along a cosine."""
-    max_norm: float = 1.0
-    """A longer gradient is scaled down to this norm."""
+    """Part of the step size that is left at the end, along a cosine."""
+    max_norm: float = 0.3
+    """A longer gradient is scaled down to this norm. Most are at the start, and few later: those of the rare
+    worlds that are about to be lost, which would undo what the others taught."""
     cost: CostSettings = field(default_factory=CostSettings)
     """What is to be small."""
 
     def __post_init__(self) -> None:
-        for name in ("worlds", "window", "windows", "updates", "block"):
+        for name in ("worlds", "window", "windows", "updates", "block", "warmup"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"gradient.{name} must be at least 1, not {getattr(self, name)}")
         if self.updates % self.block:

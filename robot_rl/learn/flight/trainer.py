@@ -56,11 +56,11 @@ class Trainer:
         settings: Of the training.
         task: What is flown.
         spec: What the policy sees and commands.
-        rotor_lag: Off, all rotors follow their commands within a period.
+        rotor_delay: Off, all rotors follow their commands within a period.
     """
 
     def __init__(
-        self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec, rotor_lag: bool = True
+        self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec, rotor_delay: bool = True
     ) -> None:
         began, began_wall = time.process_time(), time.monotonic()
         self.task = task
@@ -70,7 +70,7 @@ class Trainer:
         outlines = []
 
         def draw(key: jax.Array) -> list[Array]:
-            fresh = worlds.draw(key, task, shape, rotor_lag)
+            fresh = worlds.draw(key, task, shape, rotor_delay)
             outlines.append(worlds.outline(fresh))
             return worlds.arrays_of(fresh)
 

@@ -24,18 +24,20 @@ from sim.quadrotor.starts import draw_start
 Tree = TypeVar("Tree")
 
 
-def draw(key: jax.Array, settings: FlightSettings, shape: tuple[int, ...], rotor_lag: bool = True) -> Flight:
+def draw(
+    key: jax.Array, settings: FlightSettings, shape: tuple[int, ...], rotor_delay: bool = True
+) -> Flight:
     """Flights at their start; unlike in an evaluation, around any point of a reference that moves.
 
     Args:
         key: Of chance.
         settings: Of the flights.
         shape: Leading shape.
-        rotor_lag: Off, all rotors follow their commands within a period.
+        rotor_delay: Off, all rotors follow their commands within a period.
     """
     keys = jax.random.split(key, 5)
     model = draw_model(keys[0], shape, settings.vehicle)
-    if not rotor_lag:
+    if not rotor_delay:
         model = model._replace(spin_up_time=PERIOD, spin_down_time=PERIOD)
     reference = draw_reference(keys[1], shape, settings.reference)
     steps = jnp.zeros(shape, jnp.int32)
