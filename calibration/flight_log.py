@@ -1,0 +1,129 @@
+"""Logs of flights from which a quadrotor is identified, as CSV files that any program can write.
+
+Columns, in any order: `time` [s]; `m1` to `m4`, the motors' commands as parts of the highest [0, 1]; `lift`,
+what the accelerometer feels along z of the body [m/s^2]; `rate_x`, `rate_y`, `rate_z`, the gyro [rad/s]; and,
+if the vehicle carries something of known mass in its middle, `payload` [kg]. Lines that begin with # are
+comments.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_rl.core.errors import LogError, nearest
+
+COLUMNS = ("time", "m1", "m2", "m3", "m4", "lift", "rate_x", "rate_y", "rate_z")
+"""Those that a log must have."""
+PAYLOAD = "payload"
+"""The one that it may have."""
+LEAST_SAMPLES = 100
+"""A shorter log says nothing."""
+
+
+@dataclass(frozen=True)
+class FlightLog:
+    """One flight, or several one after another with the same payload."""
+
+    time: np.ndarray
+    """(n,) ascending [s]."""
+    motors: np.ndarray
+    """(n, 4) commands in [0, 1], each in force until the next sample."""
+    lift: np.ndarray
+    """(n,) specific force along z of the body [m/s^2]."""
+    rates: np.ndarray
+    """(n, 3) in the body [rad/s]."""
+    payload: float = 0.0
+    """Mass that the vehicle carries in its middle [kg]."""
+
+    def __post_init__(self) -> None:
+        count = len(self.time)
+        shapes = {"motors": (count, 4), "lift": (count,), "rates": (count, 3)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise LogError(f"{name} must have the shape {shape}, not {getattr(self, name).shape}")
+        for name in ("time", *shapes):
+            if not np.isfinite(getattr(self, name)).all():
+                row = int(np.argmin(np.isfinite(getattr(self, name)).reshape(count, -1).all(1)))
+                raise LogError(f"{name} is not finite in sample {row}")
+        if count < LEAST_SAMPLES:
+            raise LogError(f"a flight of {count} samples says nothing; it takes at least {LEAST_SAMPLES}")
+        if not (np.diff(self.time) > 0.0).all():
+            raise LogError(f"time goes back after sample {int(np.argmin(np.diff(self.time)))}")
+        if self.motors.min() < 0.0 or self.motors.max() > 1.0:
+            raise LogError("motors must be parts of the highest command, [0, 1]: divide 16-bit ones by 65535")
+        if not self.payload >= 0.0:
+            raise LogError(f"payload must not be negative, not {self.payload}")
+
+
+def read_flight_log(path: Path) -> FlightLog:
+    """Read a log.
+
+    Raises:
+        LogError: It cannot be read, lacks a column, or holds what no flight is.
+    """
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    except OSError as error:
+        raise LogError(f"cannot read {path}: {error.strerror}") from None
+    rows = list(csv.reader(lines))
+    names = [name.strip() for name in rows[0]] if rows else []
+    for column in COLUMNS:
+        if column not in names:
+            raise LogError(f"{path} has no column {column!r}: {nearest(column, names)}")
+    try:
+        table = np.array([[float(cell) for cell in row] for row in rows[1:]]).reshape(len(rows) - 1, -1)
+    except ValueError as error:
+        raise LogError(f"{path}: {error}") from None
+    if table.shape[1] != len(names):
+        raise LogError(f"{path} has {len(names)} names of columns, but rows of {table.shape[1]} numbers")
+    data = dict(zip(names, table.T, strict=True))
+    payload = data.get(PAYLOAD, np.zeros(1))
+    if len(payload) and np.ptp(payload) > 0.0:
+        raise LogError(f"{path}: the payload changes; write a file for each")
+    try:
+        return FlightLog(
+            time=data["time"],
+            motors=np.column_stack([data[f"m{i}"] for i in range(1, 5)]),
+            lift=data["lift"],
+            rates=np.column_stack([data[f"rate_{axis}"] for axis in "xyz"]),
+            payload=float(payload[0]) if len(payload) else 0.0,
+        )
+    except LogError as error:
+        raise LogError(f"{path}: {error}") from None
+
+
+def write_flight_log(log: FlightLog, path: Path) -> None:
+    """Write a log that `read_flight_log` reads back to six digits after the point and better."""
+    payload = np.full(len(log.time), log.payload)
+    table = np.column_stack([log.time, log.motors, log.lift, log.rates, payload])
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, PAYLOAD])
+        writer.writerows([f"{value:.9g}" for value in row] for row in table)
+
+
+def flight_log(
+    time: Sequence[float],
+    motors: Sequence[np.ndarray],
+    lift: Sequence[float],
+    rates: Sequence[np.ndarray],
+    payload: float = 0.0,
+) -> FlightLog:
+    """A log of samples that were collected one by one; those that do not follow in time are left out."""
+    newest, kept = -np.inf, []
+    for i, stamp in enumerate(time):
+        if stamp > newest:
+            newest = stamp
+            kept.append(i)
+    return FlightLog(
+        np.array(time, dtype=float)[kept],
+        np.array(motors, dtype=float).reshape(-1, 4)[kept],
+        np.array(lift, dtype=float)[kept],
+        np.array(rates, dtype=float).reshape(-1, 3)[kept],
+        payload,
+    )

@@ -1,0 +1,366 @@
+"""Thrust curve, motor lag, mass and inertia of a quadrotor, from logs of its flights.
+
+The model is that of `sim/quadrotor`: rotor speeds s follow their commands u with a first-order lag T, a rotor
+lifts f(s) = c0 + c1 s + c2 s^2, and
+
+    lift     a_z = sum_i f(s_i) / (m + payload)                      at each sample
+    turning  J dw = int tau - w x J w dt                              over windows of `WINDOW` samples
+             tau = sum_i f(s_i) (y_i, -x_i, k spin_i)
+
+Over a window the gyro's difference is compared with the integral, so nothing is differentiated, and with
+commands held between the samples the integrals of s and s^2 are exact. Least squares over all unknowns by the
+Gauss-Newton method, the two noises from their own residuals. The stated uncertainty is that of a bootstrap
+over blocks of `BLOCK` seconds (Künsch, Annals of Statistics 1989), one Gauss-Newton step each, because the
+residuals are not independent.
+
+A flight tells forces only as parts of the mass, and drag torques nearly only as parts of the inertia about z.
+So the mass has to be weighed, or some flights flown with a known payload; and something has to be known of
+the torque per thrust, from the parameter set that is refined or from elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from calibration.flight_log import FlightLog
+from robot_rl.core.errors import ConfigError, LogError, nearest
+
+NAMES = ("mass", "c0", "c1", "c2", "jx", "jy", "jz", "torque_per_thrust", "spin_up_time", "spin_down_time")
+"""What is identified: [kg], [N] three times, [kg m^2] three times, [m], [s], [s]."""
+WINDOW = 5
+"""Samples over which a turn is measured."""
+BLOCK = 0.5
+"""Length of a block of the bootstrap [s]."""
+REPLICATES = 300
+"""Of the bootstrap."""
+ITERATIONS = 30
+"""Most Gauss-Newton steps."""
+GAP = 0.045
+"""A longer time between two samples begins a new stretch [s]."""
+SETTLING = 0.3
+"""Start of each stretch that is left out, until the unknown first speeds of the rotors are forgotten [s]."""
+FLYING_LIFT = 3.0
+"""Samples with less lift than this are on the ground or falling, and are left out [m/s^2]."""
+WEAK = 0.5
+"""A standard deviation of more than this part of the value means that the flights do not tell it."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is known before."""
+
+    value: float
+    """The value to start from."""
+    std: float = float("inf")
+    """Its standard deviation; infinite where nothing is known."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What is measured with a ruler."""
+
+    rotor_x: tuple[float, float, float, float]
+    """[m]."""
+    rotor_y: tuple[float, float, float, float]
+    """[m]."""
+    spin: tuple[float, float, float, float]
+    """Sign of each rotor's drag torque about z."""
+
+
+@dataclass(frozen=True)
+class IdentificationSettings:
+    """How to identify."""
+
+    curve: Literal["quadratic", "full"] = "quadratic"
+    """Thrust curve: c2 s^2 alone, or with c0 and c1, which takes flights that climb and sink hard."""
+    commands: Literal["held", "changing"] = "held"
+    """Between two samples the motors' commands are held, as by a policy at the rate of the log, or they go
+    on changing, as by a controller that is faster than the log."""
+    seed: int = 0
+    """Seeds the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What was found."""
+
+    values: Mapping[str, float]
+    """Of `NAMES`."""
+    stds: Mapping[str, float]
+    """Standard deviations by the bootstrap; 0 for what was not identified but taken over."""
+    lift_residual: float
+    """Root mean square of the lift's residuals [m/s^2]."""
+    turn_residual: float
+    """Root mean square of the turns' residuals [rad/s]."""
+    samples: int
+    """Samples that were used."""
+    warnings: tuple[str, ...] = field(default=())
+    """What the flights do not tell."""
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Samples without a gap, prepared."""
+
+    steps: np.ndarray
+    """(n,) time to the next sample [s]."""
+    commands: np.ndarray
+    """(n, 4)."""
+    lift: np.ndarray
+    rates: np.ndarray
+    payload: float
+    use: np.ndarray
+    """(n,) bool: samples whose lift counts."""
+    windows: np.ndarray
+    """(w,) first samples of the windows."""
+    offset: float
+    """Of its first sample in the numbering of blocks [s]."""
+
+
+def identify(
+    logs: Sequence[FlightLog],
+    geometry: Geometry,
+    guesses: Mapping[str, Guess],
+    settings: IdentificationSettings | None = None,
+) -> Identification:
+    """Identify a quadrotor.
+
+    Args:
+        logs: Flights.
+        geometry: Of the rotors.
+        guesses: For each of `NAMES` a value to start from and how well it is known already.
+        settings: How.
+
+    Raises:
+        ConfigError: A guess is missing, or the mass can be told neither from a weighing nor from payloads.
+        LogError: The logs hold no flight, or nothing that could be identified.
+    """
+    settings = settings or IdentificationSettings()
+    _check_guesses(guesses, logs)
+    stretches = _stretches(logs, settings)
+    fixed = ("c0", "c1") if settings.curve == "quadratic" else ()
+    free = [name for name in NAMES if name not in fixed]
+    start = {name: 0.0 if name in fixed else guesses[name].value for name in NAMES}
+    priors = {name: guesses[name] for name in free if np.isfinite(guesses[name].std)}
+    scale = np.array([abs(start[name]) or 0.02 for name in free])
+
+    @functools.lru_cache(maxsize=2)
+    def rotors(up: float, down: float) -> list[_Rotors]:
+        """Most columns of a Jacobian have the same lags."""
+        return [_rotors(stretch, up, down) for stretch in stretches]
+
+    def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        values = start | dict(zip(free, (x * scale).tolist(), strict=True))
+        speeds = rotors(values["spin_up_time"], values["spin_down_time"])
+        return _residuals(stretches, speeds, geometry, values)
+
+    x = np.array([start[name] for name in free]) / scale
+    noise = np.array([1.0, 1.0])
+    prior_rows, prior_aim = _prior_rows(priors, free, scale)
+    step_size = np.inf
+    for _ in range(ITERATIONS):
+        lift, turn, *_ = residuals(x)
+        noise = np.array([_rms(lift), _rms(turn)])
+        matrix, weighted = _linearised(residuals, x, noise)
+        rows = np.vstack([matrix, prior_rows])
+        step = np.linalg.lstsq(rows, -np.concatenate([weighted, prior_rows @ x - prior_aim]), rcond=None)[0]
+        x = np.maximum(x + np.clip(step, -0.5, 0.5), _floor(free))
+        step_size = float(np.abs(step).max())
+        if step_size < 1e-6:
+            break
+    if step_size > 1e-2:
+        raise LogError("the flights do not tell what the quadrotor is: fly longer, and with more motion")
+    lift, turn, lift_times, turn_times = residuals(x)
+    noise = np.array([_rms(lift), _rms(turn)])
+    matrix, weighted = _linearised(residuals, x, noise)
+    blocks = (np.concatenate([lift_times, turn_times]) / BLOCK).astype(int)
+    spread = _bootstrap(matrix, weighted, blocks, prior_rows, priors, free, scale, settings.seed)
+    found = dict(zip(free, (x * scale).tolist(), strict=True))
+    stds = dict.fromkeys(NAMES, 0.0) | dict(zip(free, (spread * scale).tolist(), strict=True))
+    weak = [name for name in free if stds[name] > WEAK * abs(found[name])]
+    warnings = tuple(
+        f"the flights hardly tell {name}: {found[name]:.3g} +- {stds[name]:.2g}" for name in weak
+    )
+    return Identification(start | found, stds, float(noise[0]), float(noise[1]), len(lift), warnings)
+
+
+def _check_guesses(guesses: Mapping[str, Guess], logs: Sequence[FlightLog]) -> None:
+    for name in guesses:
+        if name not in NAMES:
+            raise ConfigError(f"unknown quantity {name!r}: {nearest(name, NAMES)}")
+    for name in NAMES:
+        if name not in guesses:
+            raise ConfigError(f"no guess for {name}")
+        if not guesses[name].std > 0.0:
+            raise ConfigError(
+                f"the standard deviation of {name} must be more than 0, not {guesses[name].std}"
+            )
+    if not logs:
+        raise LogError("no flight was given")
+    payloads = {log.payload for log in logs}
+    if len(payloads) == 1 and not np.isfinite(guesses["mass"].std):
+        raise ConfigError(
+            "flights tell forces only as parts of the mass: weigh the quadrotor, or fly a second time with a "
+            "known payload in its middle"
+        )
+    if not np.isfinite(guesses["torque_per_thrust"].std):
+        raise ConfigError("flights do not tell torque_per_thrust: say how well it is known")
+
+
+def _stretches(logs: Sequence[FlightLog], settings: IdentificationSettings) -> list[_Stretch]:
+    """The logs, cut where samples are missing."""
+    stretches: list[_Stretch] = []
+    offset = 0.0
+    for log in logs:
+        cuts = np.flatnonzero(np.diff(log.time) > GAP) + 1
+        for part in np.split(np.arange(len(log.time)), cuts):
+            time = log.time[part]
+            if len(part) <= WINDOW or time[-1] - time[0] < 2.0 * SETTLING:
+                continue
+            steps = np.append(np.diff(time), 0.0)
+            commands = log.motors[part].copy()
+            if settings.commands == "changing":
+                commands[:-1] = 0.5 * (commands[:-1] + commands[1:])
+            lift = log.lift[part]
+            use = (time - time[0] > SETTLING) & (lift > FLYING_LIFT)
+            first = np.arange(0, len(part) - WINDOW, WINDOW)
+            whole = np.array([use[i : i + WINDOW + 1].all() for i in first], dtype=bool)
+            rates = log.rates[part]
+            windows = first[whole]
+            stretches.append(_Stretch(steps, commands, lift, rates, log.payload, use, windows, offset))
+            offset += float(time[-1] - time[0]) + BLOCK
+    if sum(int(s.use.sum()) for s in stretches) < 200:
+        raise LogError("less than 200 samples are in flight: log some tens of seconds at 100 Hz")
+    return stretches
+
+
+_Rotors = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _rotors(stretch: _Stretch, up: float, down: float) -> _Rotors:
+    """(n, 4) speeds at the samples, and their means and mean squares until the next ones."""
+    count = len(stretch.steps)
+    speeds, means, squares = np.empty((count, 4)), np.empty((count, 4)), np.empty((count, 4))
+    speed = stretch.commands[0].copy()
+    for i in range(count):
+        speeds[i] = speed
+        lack, step = stretch.commands[i] - speed, stretch.steps[i]
+        # A rotor that approaches a constant command does not overshoot, so its time constant does not change.
+        speed = stretch.commands[i] - lack * np.exp(-step / np.where(lack > 0.0, up, down))
+    lack = speeds - stretch.commands
+    ratio = np.maximum(stretch.steps, 1e-9)[:, None] / np.where(lack < 0.0, up, down)
+    once, twice = -np.expm1(-ratio) / ratio, -np.expm1(-2.0 * ratio) / (2.0 * ratio)
+    means = stretch.commands + lack * once
+    squares = stretch.commands**2 + 2.0 * stretch.commands * lack * once + lack**2 * twice
+    return speeds, means, squares
+
+
+def _residuals(
+    stretches: Sequence[_Stretch], rotors: Sequence[_Rotors], geometry: Geometry, values: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Residuals of lift [m/s^2] and turns [rad/s], and their times [s] for the blocks."""
+    lifts, turns, lift_times, turn_times = [], [], [], []
+    c0, c1, c2 = values["c0"], values["c1"], values["c2"]
+    inertia = np.array([values["jx"], values["jy"], values["jz"]])
+    arms = np.stack([
+        np.array(geometry.rotor_y),
+        -np.array(geometry.rotor_x),
+        values["torque_per_thrust"] * np.array(geometry.spin),
+    ])  # fmt: skip
+    for stretch, (speeds, means, squares) in zip(stretches, rotors, strict=True):
+        thrust = (c0 + speeds * (c1 + c2 * speeds)).sum(1)
+        residual = stretch.lift - thrust / (values["mass"] + stretch.payload)
+        times = stretch.offset + np.concatenate([[0.0], np.cumsum(stretch.steps)[:-1]])
+        lifts.append(residual[stretch.use])
+        lift_times.append(times[stretch.use])
+        torque = (c0 + c1 * means + c2 * squares) @ arms.T
+        swirl = np.cross(stretch.rates, inertia * stretch.rates)
+        swirl[:-1] = 0.5 * (swirl[:-1] + swirl[1:])
+        turn = np.cumsum(stretch.steps[:, None] * (torque - swirl) / inertia, axis=0)
+        turn = np.vstack([np.zeros(3), turn[:-1]])
+        first, last = stretch.windows, stretch.windows + WINDOW
+        difference = stretch.rates[last] - stretch.rates[first] - (turn[last] - turn[first])
+        turns.append(difference.ravel())
+        turn_times.append(np.repeat(times[first], 3))
+    return (
+        np.concatenate(lifts),
+        np.concatenate(turns),
+        np.concatenate(lift_times),
+        np.concatenate(turn_times),
+    )
+
+
+Residuals = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _linearised(residuals: Residuals, x: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Jacobian by central differences and residuals, both in units of the noise."""
+
+    def weighted(at: np.ndarray) -> np.ndarray:
+        lift, turn, *_ = residuals(at)
+        return np.concatenate([lift / noise[0], turn / noise[1]])
+
+    columns = []
+    for i in range(len(x)):
+        shift = np.zeros(len(x))
+        shift[i] = 1e-4 * max(abs(x[i]), 1e-2)
+        columns.append((weighted(x + shift) - weighted(x - shift)) / (2.0 * shift[i]))
+    return np.column_stack(columns), weighted(x)
+
+
+def _prior_rows(
+    priors: Mapping[str, Guess], free: Sequence[str], scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is known before, as rows of the linear problem in the scaled unknowns, and its right side."""
+    rows, aim = np.zeros((len(priors), len(free))), np.zeros(len(priors))
+    for row, (name, guess) in enumerate(priors.items()):
+        column = free.index(name)
+        rows[row, column] = scale[column] / guess.std
+        aim[row] = guess.value / guess.std
+    return rows, aim
+
+
+def _bootstrap(
+    matrix: np.ndarray,
+    weighted: np.ndarray,
+    blocks: np.ndarray,
+    prior_rows: np.ndarray,
+    priors: Mapping[str, Guess],
+    free: Sequence[str],
+    scale: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Standard deviation of the scaled unknowns."""
+    rng = np.random.default_rng(seed)
+    _, index = np.unique(blocks, return_inverse=True)
+    count = int(index.max()) + 1
+    # Sums over each block once, so that a replicate costs next to nothing.
+    normal = np.zeros((count, len(free), len(free)))
+    right = np.zeros((count, len(free)))
+    for block in range(count):
+        rows = index == block
+        normal[block] = matrix[rows].T @ matrix[rows]
+        right[block] = matrix[rows].T @ weighted[rows]
+    known = prior_rows.T @ prior_rows
+    steps = []
+    for _ in range(REPLICATES):
+        times = rng.multinomial(count, np.full(count, 1.0 / count))
+        # What was known before is drawn anew too: its error is one for all samples.
+        error = prior_rows.T @ rng.normal(size=len(priors))
+        total = np.tensordot(times, normal, 1) + known
+        steps.append(np.linalg.lstsq(total, -(times @ right) - error, rcond=None)[0])
+    return np.std(np.array(steps), axis=0)
+
+
+def _floor(free: Sequence[str]) -> np.ndarray:
+    """Least scaled values: all but the lower terms of the thrust curve are positive."""
+    return np.array([-np.inf if name in ("c0", "c1", "c2") else 1e-2 for name in free])
+
+
+def _rms(values: np.ndarray) -> float:
+    return max(float(np.sqrt(np.mean(values**2))), 1e-12)

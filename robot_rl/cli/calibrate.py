@@ -1,0 +1,142 @@
+"""`robot-rl calibrate quadrotor LOG...`: a parameter set for the simulator, from logs of flights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from calibration.flight_log import read_flight_log
+from calibration.quadrotor import (
+    NAMES,
+    Geometry,
+    Guess,
+    Identification,
+    IdentificationSettings,
+    identify,
+)
+from robot_rl.cli.arguments import parse
+from robot_rl.cli.report import print_columns, print_json
+from robot_rl.core.errors import ConfigError, nearest
+from sim.quadrotor.parameters import QuadrotorParameters, load_parameters, save_parameters
+
+SUBJECTS = ("quadrotor",)
+"""What can be calibrated."""
+UNITS = ("kg", "N", "N", "N", "kg m^2", "kg m^2", "kg m^2", "m", "s", "s")
+"""Of what is identified."""
+
+
+@dataclass(frozen=True)
+class QuadrotorOptions:
+    """Options of `robot-rl calibrate quadrotor`."""
+
+    logs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """CSV files of flights; `calibration/flight_log.py` names their columns."""
+    base: str = "l2f-2"
+    """Parameter set, or YAML file, to begin with: its geometry and gravity are taken over."""
+    mass: float = 0.0
+    """What the scale says [kg]; 0 when flights with a payload shall tell it."""
+    mass_std: float = 0.0002
+    """How well the scale weighs [kg]."""
+    torque_per_thrust_std: float = 0.2
+    """How well the base's torque per thrust is known, as part of it."""
+    curve: Literal["quadratic", "full"] = "quadratic"
+    """Thrust curve: c2 s^2 alone, or with c0 and c1, which takes flights that climb and sink hard."""
+    commands: Literal["held", "changing"] = "held"
+    """Whether the motors' commands are held between samples, as by a policy at the rate of the log, or go on
+    changing, as by the vehicle's own controller."""
+    name: str = "identified"
+    """Name of the new set."""
+    out: Path = Path("quadrotor.yaml")
+    """YAML file to write."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    if not argv or argv[0] not in (*SUBJECTS, "-h", "--help"):
+        given = argv[0] if argv else ""
+        raise ConfigError(f"calibrate what? {given!r}: {nearest(given, SUBJECTS)}")
+    words = argv[1:] if argv[0] in SUBJECTS else argv
+    text = "Identify a quadrotor from logs of its flights, and write a parameter set for the simulator."
+    options = parse(QuadrotorOptions, words, "calibrate quadrotor", text)
+    base = load_parameters(options.base)
+    found = identify(
+        [read_flight_log(path) for path in options.logs],
+        Geometry(base.rotor_x, base.rotor_y, base.spin),
+        guesses(base, options),
+        IdentificationSettings(options.curve, options.commands),
+    )
+    parameters = merged(base, found, options.name)
+    save_parameters(parameters, options.out)
+    _note_uncertainty(options.out, found)
+    _report(base, found, options)
+    return 0
+
+
+def guesses(base: QuadrotorParameters, options: QuadrotorOptions) -> dict[str, Guess]:
+    """What is known before the flights."""
+    curve = base.thrust if options.curve == "full" else (0.0, 0.0, sum(base.thrust))
+    mass = Guess(options.mass, options.mass_std) if options.mass else Guess(base.mass)
+    torque = Guess(base.torque_per_thrust, options.torque_per_thrust_std * base.torque_per_thrust)
+    known = (*(Guess(c) for c in curve), *(Guess(j) for j in base.inertia))
+    lags = Guess(base.spin_up_time), Guess(base.spin_down_time)
+    return dict(zip(NAMES, (mass, *known, torque, *lags), strict=True))
+
+
+def merged(base: QuadrotorParameters, found: Identification, name: str) -> QuadrotorParameters:
+    """The base with what was found."""
+    v = found.values
+    return dataclasses.replace(
+        base,
+        name=name,
+        mass=v["mass"],
+        inertia=(v["jx"], v["jy"], v["jz"]),
+        thrust=(v["c0"], v["c1"], v["c2"]),
+        torque_per_thrust=v["torque_per_thrust"],
+        spin_up_time=v["spin_up_time"],
+        spin_down_time=v["spin_down_time"],
+    )
+
+
+def _note_uncertainty(path: Path, found: Identification) -> None:
+    """Say in comments how good the numbers are."""
+    lines = [
+        f"# {name}: {found.values[name]:.6g} +- {found.stds[name]:.2g} {unit}"
+        for name, unit in zip(NAMES, UNITS, strict=True)
+        if found.stds[name] > 0.0
+    ]
+    path.write_text("\n".join([*lines, path.read_text()]))
+
+
+def _report(base: QuadrotorParameters, found: Identification, options: QuadrotorOptions) -> None:
+    if options.json:
+        print_json(
+            {
+                "out": str(options.out),
+                "values": dict(found.values),
+                "stds": dict(found.stds),
+                "lift_residual": found.lift_residual,
+                "turn_residual": found.turn_residual,
+                "samples": found.samples,
+                "warnings": list(found.warnings),
+            }
+        )
+        return
+    before = (base.mass, *base.thrust, *base.inertia, base.torque_per_thrust)
+    rows = []
+    for name, unit, old in zip(NAMES, UNITS, (*before, base.spin_up_time, base.spin_down_time), strict=True):
+        value, std = found.values[name], found.stds[name]
+        part = f"{100.0 * std / abs(value):.1f} %" if value else ""
+        rows.append((name, f"{value:.5g}", f"{std:.2g}", part, f"{old:.5g}", unit))
+    title = f"{options.name}, from {found.samples} samples: {options.out}"
+    print_columns(title, ("", "value", "+-", "", base.name, "unit"), rows)
+    lift, turn = found.lift_residual, math.degrees(found.turn_residual)
+    print(f"left unexplained: lift {lift:.3g} m/s^2, turns {turn:.3g} deg/s")
+    for warning in found.warnings:
+        print(f"warning: {warning}")

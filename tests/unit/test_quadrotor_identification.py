@@ -1,0 +1,190 @@
+"""Identification of quadrotors whose parameters are known, from simulated flights with noise."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration.flight_log import FlightLog, flight_log, read_flight_log, write_flight_log
+from calibration.quadrotor import NAMES, Geometry, Guess, Identification, IdentificationSettings, identify
+from drivers.emulators.crazyflie.airframe import Airframe
+from drivers.emulators.crazyflie.controller import Controller
+from drivers.emulators.crazyflie.setpoints import Setpoint
+from drivers.emulators.crazyflie.vehicle import RigidVehicle
+from robot_rl.core.errors import ConfigError, LogError
+
+PERIOD = 0.01
+QUADRATIC = replace(Airframe(), thrust=(0.0, 0.0, 0.149), spin_up_time=0.06, spin_down_time=0.09)
+"""A quadrotor whose thrust is a square."""
+
+
+@functools.cache
+def flight(airframe: Airframe, payload: float = 0.0, duration: float = 16.0, seed: int = 0) -> FlightLog:
+    """A restless flight: every 0.4 s somewhere else, with noise on what is measured."""
+    rng = np.random.default_rng(seed)
+    vehicle = RigidVehicle(replace(airframe, mass=airframe.mass + payload), (0.0, 0.0, 1.0))
+    controller = Controller(vehicle.airframe)
+    samples = []
+    setpoint = Setpoint(position=(0.0, 0.0, 1.5), yaw=0.0)
+    for i in range(round(duration / PERIOD)):
+        if i % 40 == 0:
+            x, y = rng.uniform(-1.0, 1.0, 2)
+            setpoint = Setpoint(position=(x, y, rng.uniform(1.0, 3.0)), yaw=rng.uniform(-1.5, 1.5))
+        state = vehicle.state()
+        command = controller.update(setpoint, state, PERIOD)
+        thrust = float(vehicle.airframe.thrusts(vehicle.rotors).sum())
+        lift = thrust / vehicle.airframe.mass + rng.normal(0.0, 0.1)
+        samples.append((PERIOD * i, command, lift, state.rates + rng.normal(0.0, 0.005, 3)))
+        for _ in range(10):
+            vehicle.advance(command, 0.1 * PERIOD)
+    time, motors, lifts, rates = zip(*samples, strict=True)
+    return flight_log(time, motors, lifts, rates, payload)
+
+
+def truth(airframe: Airframe) -> dict[str, float]:
+    values = (airframe.mass, *airframe.thrust, *airframe.inertia, airframe.torque_per_thrust)
+    return dict(zip(NAMES, (*values, airframe.spin_up_time, airframe.spin_down_time), strict=True))
+
+
+def guesses(airframe: Airframe, **known: float) -> dict[str, Guess]:
+    """All wrong by a fifth or more, but for what is known to this part of its value."""
+    rng = np.random.default_rng(3)
+    first = {name: Guess(value * rng.choice([0.7, 1.3])) for name, value in truth(airframe).items()}
+    for name, std in known.items():
+        value = truth(airframe)[name]
+        first[name] = Guess(value, std * value)
+    return first
+
+
+def geometry(airframe: Airframe) -> Geometry:
+    return Geometry(airframe.rotor_x, airframe.rotor_y, airframe.spin)
+
+
+def errors(found: Identification, airframe: Airframe) -> dict[str, float]:
+    """In standard deviations."""
+    return {
+        name: abs(found.values[name] - value) / found.stds[name]
+        for name, value in truth(airframe).items()
+        if found.stds[name] > 0.0
+    }
+
+
+def test_a_weighed_quadrotor() -> None:
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    found = identify([flight(QUADRATIC)], geometry(QUADRATIC), known)
+    assert max(errors(found, QUADRATIC).values()) < 4.0
+    for name, tolerance in {"c2": 0.02, "jx": 0.04, "jy": 0.04, "spin_up_time": 0.05}.items():
+        assert found.values[name] == pytest.approx(truth(QUADRATIC)[name], rel=tolerance)
+        assert 0.0 < found.stds[name] < tolerance * found.values[name]
+    # The mass is known to half a percent, and with it all forces and torques are no better.
+    assert found.stds["c2"] / found.values["c2"] == pytest.approx(0.005, rel=0.3)
+    assert 0.004 < found.stds["jz"] / found.values["jz"] < 0.025
+    assert found.lift_residual == pytest.approx(0.1, rel=0.15)
+    assert not found.warnings
+
+
+def test_a_known_payload_tells_the_mass() -> None:
+    logs = [flight(QUADRATIC), flight(QUADRATIC, 0.008, seed=1)]
+    found = identify(logs, geometry(QUADRATIC), guesses(QUADRATIC, torque_per_thrust=0.02))
+    assert max(errors(found, QUADRATIC).values()) < 4.0
+    assert found.values["mass"] == pytest.approx(QUADRATIC.mass, rel=0.03)
+    assert found.stds["mass"] < 0.02 * QUADRATIC.mass
+
+
+def test_a_whole_thrust_curve() -> None:
+    airframe = Airframe()
+    known = guesses(airframe, mass=0.005, torque_per_thrust=0.02)
+    settings = IdentificationSettings(curve="full")
+    found = identify([flight(airframe), flight(airframe, seed=2)], geometry(airframe), known, settings)
+    assert max(errors(found, airframe).values()) < 4.0
+    speeds = np.linspace(0.35, 0.85, 6)
+    curve = found.values["c0"] + speeds * (found.values["c1"] + speeds * found.values["c2"])
+    assert curve == pytest.approx(airframe.thrusts(speeds), rel=0.02)
+
+
+def test_lost_samples_and_landings_do_no_harm() -> None:
+    whole = flight(QUADRATIC)
+    rng = np.random.default_rng(5)
+    kept = np.flatnonzero((rng.random(len(whole.time)) > 0.002) & (np.abs(whole.time - 7.0) > 0.5))
+    lift = whole.lift.copy()
+    lift[:300] = 0.0  # not off the ground yet
+    log = FlightLog(whole.time[kept], whole.motors[kept], lift[kept], whole.rates[kept])
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    found = identify([log], geometry(QUADRATIC), known)
+    assert found.values["c2"] == pytest.approx(QUADRATIC.thrust[2], rel=0.03)
+    assert found.samples < 1300
+
+
+def test_what_a_calm_flight_does_not_tell_is_said() -> None:
+    """Hovering at one place: the curve's three terms cannot be told apart."""
+    calm = flight(QUADRATIC)
+    time = calm.time
+    hover = np.full((len(time), 4), QUADRATIC.hover_speed)
+    rng = np.random.default_rng(6)
+    noise = rng.normal(0.0, 0.1, len(time))
+    log = FlightLog(time, hover, 9.81 + noise, rng.normal(0.0, 0.005, (len(time), 3)))
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    try:
+        found = identify([log], geometry(QUADRATIC), known, IdentificationSettings(curve="full"))
+    except LogError as error:
+        assert "do not tell" in str(error)
+    else:
+        assert any("jx" in warning for warning in found.warnings)
+
+
+def test_a_log_survives_its_file(tmp_path) -> None:
+    log = flight(QUADRATIC, 0.008, seed=1)
+    write_flight_log(log, tmp_path / "log.csv")
+    back = read_flight_log(tmp_path / "log.csv")
+    assert back.payload == 0.008
+    for name in ("time", "motors", "lift", "rates"):
+        assert getattr(back, name) == pytest.approx(getattr(log, name), rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"motors": lambda m: 65535 * m}, "divide 16-bit ones"),
+        ({"time": lambda t: t[::-1].copy()}, "time goes back"),
+        ({"lift": lambda v: np.where(np.arange(len(v)) == 7, math.nan, v)}, "lift is not finite in sample 7"),
+        ({"rates": lambda r: r[:, :2]}, "must have the shape"),
+        ({"payload": lambda p: -1.0}, "payload must not be negative"),
+    ],
+)
+def test_logs_that_are_none(change: dict, said: str) -> None:
+    log = flight(QUADRATIC)
+    with pytest.raises(LogError, match=said):
+        replace(log, **{name: f(getattr(log, name)) for name, f in change.items()})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no column 'time'"),
+        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,gyro_z\n", "no column 'rate_z'"),
+        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "0,0,0,0,0,0,0,0,x\n", "could not convert"),
+        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "0,0,0,0,0,0,0,0,0\n", "says nothing"),
+    ],
+)
+def test_files_that_are_no_logs(tmp_path, text: str, said: str) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(LogError, match=said):
+        read_flight_log(tmp_path / "log.csv")
+
+
+def test_what_cannot_be_told_is_asked_for() -> None:
+    log = flight(QUADRATIC)
+    with pytest.raises(ConfigError, match="weigh the quadrotor"):
+        identify([log], geometry(QUADRATIC), guesses(QUADRATIC, torque_per_thrust=0.02))
+    with pytest.raises(ConfigError, match="torque_per_thrust"):
+        identify([log], geometry(QUADRATIC), guesses(QUADRATIC, mass=0.01))
+    known = guesses(QUADRATIC, mass=0.01, torque_per_thrust=0.02)
+    with pytest.raises(ConfigError, match="did you mean 'mass'"):
+        identify([log], geometry(QUADRATIC), known | {"mas": Guess(1.0)})
+    standing = replace(log, lift=np.zeros_like(log.lift))
+    with pytest.raises(LogError, match="in flight"):
+        identify([standing], geometry(QUADRATIC), known)
