@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517 -c constraints.txt
 RUN_EXTRAS := sim,ros,learn,console
 SEE_EXTRAS := $(RUN_EXTRAS),perception
-DEV_EXTRAS := $(SEE_EXTRAS),devices,data,dev
+DEV_EXTRAS := $(SEE_EXTRAS),devices,crazyflie,data,dev
 BENCH_EXTRAS := $(SEE_EXTRAS),bench
 REQUIREMENTS := pyproject.toml constraints.txt
 
@@ -17,9 +17,10 @@ LIBRARIES := libEGL.so.1 libOpenGL.so.0 libGL.so.1 libgthread-2.0.so.0 libusb-1.
 PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 # Programs that the tests start, and the Debian packages that hold them: a browser for the console's pages (it
-# draws nothing without a font), and the daemon of 3-D mice.
-PROGRAMS := chromium spacenavd
-PROGRAM_PACKAGES := chromium fonts-dejavu-core spacenavd
+# draws nothing without a font), the daemon of 3-D mice, and what builds and runs the firmware.
+PROGRAMS := chromium spacenavd cc cmake arm-none-eabi-gcc qemu-system-arm
+PROGRAM_PACKAGES := chromium fonts-dejavu-core spacenavd gcc libc6-dev make cmake gcc-arm-none-eabi \
+	libnewlib-arm-none-eabi qemu-system-arm
 
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
