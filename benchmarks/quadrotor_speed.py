@@ -13,14 +13,13 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import report
 
-from robot_rl.learn.compile import cpu_options
+from sim.quadrotor.compile import compiler_options
 from sim.quadrotor.dynamics import Model, State, Vector, Wrench, rest, step
 from sim.quadrotor.native import NativeStepper, build
 from sim.quadrotor.parameters import L2F_PAPER
@@ -56,9 +55,8 @@ def jax_case(n: int, steps: int) -> Callable[[], float]:
         held = (action, action, action, action)
         return jax.lax.fori_loop(0, steps, lambda _, s: step(model, s, held, wrench), state)
 
-    options: Any = cpu_options() if jax.default_backend() == "cpu" else {}
     start = rest((n,), L2F_PAPER.hover_speed), jnp.full(n, HOVER)
-    program = jax.jit(fly).lower(*start).compile(compiler_options=options)
+    program = jax.jit(fly).lower(*start).compile(compiler_options=compiler_options())
     jax.block_until_ready(program(*start))
 
     def measure() -> float:

@@ -23,6 +23,7 @@ from gymnasium.vector.utils import batch_space
 from robot_rl.core.config import replace
 from robot_rl.core.errors import InvalidActionError
 from robot_rl.core.spec import EnvSpec
+from sim.quadrotor.compile import compiler_options
 from sim.quadrotor.environment import Flight, Outcome, observe, reset, reset_where, step
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.settings import PERIOD, FlightSettings
@@ -74,7 +75,10 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             flight = reset_where(ended, key, flight, settings_)
             return flight, see(flight)
 
-        self._begin, self._advance, self._begin_again = map(jax.jit, (begin, advance, begin_again))
+        options = compiler_options()
+        self._begin = jax.jit(begin, compiler_options=options)
+        self._advance = jax.jit(advance, compiler_options=options)
+        self._begin_again = jax.jit(begin_again, compiler_options=options)
         self._flight: Flight | None = None
 
     def reset(
