@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import re
 import secrets
 import socket
 import threading
@@ -42,6 +43,10 @@ PAGE = Path(__file__).with_name("page")
 
 STATE_RATE = 15.0
 """States, and pictures of each camera, that a page is sent a second [Hz]."""
+
+HEARTBEAT = 20.0
+"""A page that does not answer for longer is gone [s]. It loses control long before; but one that is busy with
+its first picture in 3-D shall not have to begin again."""
 
 WATCH_PERIOD = 0.02
 """Time between two looks after silent pages [s]."""
@@ -81,11 +86,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Page:
     """One open page: what it is still to be sent."""
 
-    def __init__(self, name: str, socket: web.WebSocketResponse) -> None:
+    def __init__(self, name: str, key: str, socket: web.WebSocketResponse) -> None:
         self.name = name
-        self.socket = socket
-        self.key = secrets.token_urlsafe(12)
+        self.key = key
         """Known to this page alone: by it the 3-D view says which page its handle is dragged on."""
+        self.socket = socket
         self.watches = True
         """Somebody looks at it."""
         self.errors = 0
@@ -291,10 +296,10 @@ class Server:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         """One page, from its coming to its going."""
         browser = web.WebSocketResponse(
-            timeout=CLOSE_TIMEOUT, heartbeat=5.0, compress=False, max_msg_size=8 * MAX_BYTES
+            timeout=CLOSE_TIMEOUT, heartbeat=HEARTBEAT, compress=False, max_msg_size=8 * MAX_BYTES
         )
         await browser.prepare(request)
-        page = Page(self.desk.join(), browser)
+        page = Page(self.desk.join(), self._key(request.query.get("key", "")), browser)
         scene = f"/scene/{page.key}/" if self._scene is not None else ""
         hello = {"type": "setup", "you": page.name, "scene": scene, **dataclasses.asdict(self.setup)}
         page.put("setup", json.dumps(hello))
@@ -317,6 +322,11 @@ class Server:
             self._count_watchers()
             self.desk.leave(page.name, time.monotonic())
         return browser
+
+    def _key(self, given: str) -> str:
+        """The key that a page has chosen, or a new one where that will not do."""
+        taken = {page.key for page in self._pages.values()}
+        return given if re.fullmatch("[0-9a-f]{32}", given) and given not in taken else secrets.token_hex(16)
 
     def _hear(self, page: Page, text: str) -> None:
         try:

@@ -48,12 +48,14 @@ class Graph:
 class Console:
     """A running server."""
 
-    def __init__(self, token: str = "", host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, token: str = "", host: str = "127.0.0.1", port: int = 0, scene_port: int | None = None
+    ) -> None:
         self.graph, self.model = Graph(), Model()
         self.said: list[str] = []
         setup = Setup("reach", "", "operator", ("start", "pause"), ("wrist", "side"), (0.8,), 10.0, False)
         self.server = Server(
-            self.graph, self.model, setup, Access(token), host, port, lambda text: self.said.append(text)
+            self.graph, self.model, setup, Access(token), host, port, self.said.append, scene_port
         )
         self.server.start()
 
@@ -289,6 +291,31 @@ def test_numbers_that_are_not_finite_reach_no_page():
 
     with served() as console:
         run(look(console))
+
+
+def test_a_page_keeps_its_key_over_a_lost_connection_and_nobody_has_two_of_it():
+    key = "0123456789abcdef" * 2
+
+    async def connect(console: Console) -> None:
+        async with ClientSession() as session:
+
+            async def scene(given: str) -> tuple[ClientWebSocketResponse, str]:
+                socket = await session.ws_connect(f"{console.root}/ws?key={given}")
+                return socket, (await socket.receive_json())["scene"]
+
+            first, own = await scene(key)
+            second, other = await scene(key)
+            third, strange = await scene("../x")
+            assert own == f"/scene/{key}/"
+            assert len({own, other, strange}) == 3 and "x" not in strange
+            for socket in (first, second, third):
+                await socket.close()
+            again, same = await scene(key)
+            assert same == own
+            await again.close()
+
+    with served(scene_port=1) as console:
+        run(connect(console))
 
 
 def test_all_pages_or_one_are_told():

@@ -1,5 +1,7 @@
 // The WebSocket to the console, which comes back by itself.
 
+// Names this page to the console's 3-D view, also after the connection was lost.
+const KEY = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 const FIRST_RETRY = 300; // [ms]
 const LONGEST_RETRY = 3000; // [ms]
 
@@ -17,7 +19,7 @@ export class Link {
 
   open() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.socket = new WebSocket(`${scheme}://${location.host}/ws`);
+    this.socket = new WebSocket(`${scheme}://${location.host}/ws?key=${KEY}`);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => {
       this.retry = FIRST_RETRY;

@@ -22,6 +22,10 @@ const act = {
   get mine() {
     return state !== null && state.holder === setup.you;
   },
+  /** Whether this page commands the session: the one in control does and, where no operator helps, all do. */
+  get leads() {
+    return act.mine || (setup !== null && ["scripted", "none"].includes(setup.person));
+  },
   get deadMan() {
     return setup !== null && setup.dead_man;
   },
@@ -86,7 +90,8 @@ function watch() {
 /** Buttons that do something now can be pressed. */
 function enable() {
   for (const button of document.querySelectorAll("#buttons button")) {
-    button.disabled = !act.mine || Boolean(button.dataset.off);
+    const may = "command" in button.dataset ? act.leads : act.mine;
+    button.disabled = state === null || !may || Boolean(button.dataset.off);
   }
 }
 
@@ -117,7 +122,7 @@ function showHelp() {
 $("e_stop").addEventListener("pointerdown", () => act.stop());
 $("control").addEventListener("click", () => act.control());
 $("clear").addEventListener("click", () => {
-  if (!act.mine) act.control();
+  if (!act.leads) act.control();
   askAboutClearing(true);
 });
 $("clear_no").addEventListener("click", () => askAboutClearing(false));

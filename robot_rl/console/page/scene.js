@@ -1,11 +1,9 @@
 // The 3-D view: another page of the same origin in a frame, whose keys are ours too.
 //
 // It shares our thread, so it must not keep us from hearing the operator's keys. Where no graphics card draws it,
-// it takes most of that thread: there it is off until she asks for it, and then drawn less often.
+// it takes most of that thread: there it is off until she asks for it.
 
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
-const SOFTWARE_PERIOD = 150; // Without a graphics card, a picture no more often than this [ms],
-const REST = 5; // and this many times as long as it took, for the keys.
 const LONGEST_WAIT = 20000; // [ms]
 const REMEMBERED = "robot_rl.scene";
 
@@ -22,7 +20,6 @@ export class Scene {
     this.frame.addEventListener("load", () => {
       listen(this.frame.contentWindow);
       this.showWhenDark(performance.now() + LONGEST_WAIT);
-      if (software) slowDown(this.frame.contentWindow);
     });
     this.button.addEventListener("click", () => this.toggle());
   }
@@ -30,7 +27,9 @@ export class Scene {
   /** Shows what is served at `address`, "" for nothing. */
   show(address) {
     this.address = address;
-    this.frame.src = this.shown && address ? address : "about:blank";
+    const wanted = this.shown && address ? address : "about:blank";
+    // After a lost connection the view is still there, and to load it again takes long.
+    if (this.frame.getAttribute("src") !== wanted) this.frame.src = wanted;
     this.panel.classList.toggle("off", !this.shown || !address);
     this.button.textContent = this.shown ? "Hide 3-D" : "Show 3-D";
     this.button.hidden = !address;
@@ -49,35 +48,6 @@ export class Scene {
     localStorage.setItem(REMEMBERED, this.shown ? "on" : "off");
     this.show(this.address);
   }
-}
-
-/** Gives a window fewer frames. */
-function slowDown(target) {
-  const next = target.requestAnimationFrame.bind(target);
-  const drop = target.cancelAnimationFrame.bind(target);
-  const asked = new Map(); // Our number of a frame to what takes it back.
-  let number = 1e9; // Above the browser's own numbers, of frames that were asked for before.
-  let due = 0;
-  target.requestAnimationFrame = (callback) => {
-    const own = (number += 1);
-    const timer = target.setTimeout(() => {
-      const frame = next((now) => {
-        asked.delete(own);
-        const start = performance.now();
-        callback(now);
-        const end = performance.now();
-        due = end + Math.max(SOFTWARE_PERIOD, REST * (end - start));
-      });
-      asked.set(own, () => drop(frame));
-    }, Math.max(0, due - performance.now()));
-    asked.set(own, () => target.clearTimeout(timer));
-    return own;
-  };
-  target.cancelAnimationFrame = (given) => {
-    if (!asked.has(given)) return drop(given);
-    asked.get(given)();
-    asked.delete(given);
-  };
 }
 
 /** What draws 3-D in this browser. */
