@@ -46,6 +46,8 @@ SETTLING = 0.3
 """Start of each stretch that is left out, until the unknown first speeds of the rotors are forgotten [s]."""
 FLYING_LIFT = 3.0
 """Samples with less lift than this are on the ground or falling, and are left out [m/s^2]."""
+OUTLIER = 6.0
+"""Residuals beyond this many standard deviations are left out."""
 WEAK = 0.5
 """A standard deviation of more than this part of the value means that the flights do not tell it."""
 
@@ -99,6 +101,8 @@ class Identification:
     """Root mean square of the turns' residuals [rad/s]."""
     samples: int
     """Samples that were used."""
+    outliers: float
+    """Part of all residuals that was left out: touches of the floor, hands, broken packets."""
     warnings: tuple[str, ...] = field(default=())
     """What the flights do not tell."""
 
@@ -160,13 +164,10 @@ def identify(
         return _residuals(stretches, speeds, geometry, values)
 
     x = np.array([start[name] for name in free]) / scale
-    noise = np.array([1.0, 1.0])
     prior_rows, prior_aim = _prior_rows(priors, free, scale)
     step_size = np.inf
     for _ in range(ITERATIONS):
-        lift, turn, *_ = residuals(x)
-        noise = np.array([_rms(lift), _rms(turn)])
-        matrix, weighted = _linearised(residuals, x, noise)
+        matrix, weighted, *_ = _linearised(residuals, x)
         rows = np.vstack([matrix, prior_rows])
         step = np.linalg.lstsq(rows, -np.concatenate([weighted, prior_rows @ x - prior_aim]), rcond=None)[0]
         x = np.maximum(x + np.clip(step, -0.5, 0.5), _floor(free))
@@ -175,10 +176,9 @@ def identify(
             break
     if step_size > 1e-2:
         raise LogError("the flights do not tell what the quadrotor is: fly longer, and with more motion")
-    lift, turn, lift_times, turn_times = residuals(x)
-    noise = np.array([_rms(lift), _rms(turn)])
-    matrix, weighted = _linearised(residuals, x, noise)
-    blocks = (np.concatenate([lift_times, turn_times]) / BLOCK).astype(int)
+    matrix, weighted, noise, kept = _linearised(residuals, x)
+    lift, _, *times = residuals(x)
+    blocks = (np.concatenate(times) / BLOCK).astype(int)
     spread = _bootstrap(matrix, weighted, blocks, prior_rows, priors, free, scale, settings.seed)
     found = dict(zip(free, (x * scale).tolist(), strict=True))
     stds = dict.fromkeys(NAMES, 0.0) | dict(zip(free, (spread * scale).tolist(), strict=True))
@@ -186,7 +186,8 @@ def identify(
     warnings = tuple(
         f"the flights hardly tell {name}: {found[name]:.3g} +- {stds[name]:.2g}" for name in weak
     )
-    return Identification(start | found, stds, float(noise[0]), float(noise[1]), len(lift), warnings)
+    samples, outliers = int(kept[: len(lift)].sum()), 1.0 - float(kept.mean())
+    return Identification(start | found, stds, *noise, samples, outliers, warnings)
 
 
 def _check_guesses(guesses: Mapping[str, Guess], logs: Sequence[FlightLog]) -> None:
@@ -298,19 +299,34 @@ def _residuals(
 Residuals = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 
 
-def _linearised(residuals: Residuals, x: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Jacobian by central differences and residuals, both in units of the noise."""
+def _linearised(
+    residuals: Residuals, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float], np.ndarray]:
+    """The linear problem at `x`: Jacobian by central differences and residuals, in units of their noise.
+
+    Returns:
+        Both, the noises of lift [m/s^2] and turns [rad/s], and which rows count; the others are 0.
+    """
+    lift, turn, *_ = residuals(x)
+    (lift_noise, lift_kept), (turn_noise, turn_kept) = _scatter(lift), _scatter(turn)
+    weights = np.concatenate([lift_kept / lift_noise, turn_kept / turn_noise])
 
     def weighted(at: np.ndarray) -> np.ndarray:
         lift, turn, *_ = residuals(at)
-        return np.concatenate([lift / noise[0], turn / noise[1]])
+        return np.concatenate([lift, turn]) * weights
 
     columns = []
     for i in range(len(x)):
         shift = np.zeros(len(x))
         shift[i] = 1e-4 * max(abs(x[i]), 1e-2)
         columns.append((weighted(x + shift) - weighted(x - shift)) / (2.0 * shift[i]))
-    return np.column_stack(columns), weighted(x)
+    return np.column_stack(columns), weighted(x), (lift_noise, turn_noise), weights > 0.0
+
+
+def _scatter(residual: np.ndarray) -> tuple[float, np.ndarray]:
+    """Root mean square of what is no outlier, and what that is, by the median of the absolute values."""
+    kept = np.abs(residual) <= OUTLIER * 1.4826 * float(np.median(np.abs(residual))) + 1e-12
+    return max(float(np.sqrt(np.mean(residual[kept] ** 2))), 1e-12), kept
 
 
 def _prior_rows(
@@ -360,7 +376,3 @@ def _bootstrap(
 def _floor(free: Sequence[str]) -> np.ndarray:
     """Least scaled values: all but the lower terms of the thrust curve are positive."""
     return np.array([-np.inf if name in ("c0", "c1", "c2") else 1e-2 for name in free])
-
-
-def _rms(values: np.ndarray) -> float:
-    return max(float(np.sqrt(np.mean(values**2))), 1e-12)

@@ -124,6 +124,7 @@ def _report(base: QuadrotorParameters, found: Identification, options: Quadrotor
                 "lift_residual": found.lift_residual,
                 "turn_residual": found.turn_residual,
                 "samples": found.samples,
+                "outliers": found.outliers,
                 "warnings": list(found.warnings),
             }
         )
@@ -137,6 +138,7 @@ def _report(base: QuadrotorParameters, found: Identification, options: Quadrotor
     title = f"{options.name}, from {found.samples} samples: {options.out}"
     print_columns(title, ("", "value", "+-", "", base.name, "unit"), rows)
     lift, turn = found.lift_residual, math.degrees(found.turn_residual)
-    print(f"left unexplained: lift {lift:.3g} m/s^2, turns {turn:.3g} deg/s")
+    part = f"{100.0 * found.outliers:.1f} % of the samples left out"
+    print(f"left unexplained: lift {lift:.3g} m/s^2, turns {turn:.3g} deg/s; {part}")
     for warning in found.warnings:
         print(f"warning: {warning}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from drivers.emulators.crazyflie.airframe import Airframe
 from drivers.emulators.crazyflie.controller import Controller
 from drivers.emulators.crazyflie.setpoints import Setpoint
 from drivers.emulators.crazyflie.vehicle import RigidVehicle
+from robot_rl.cli import main
 from robot_rl.core.errors import ConfigError, LogError
+from sim.quadrotor.parameters import load_parameters
 
 PERIOD = 0.01
 QUADRATIC = replace(Airframe(), thrust=(0.0, 0.0, 0.149), spin_up_time=0.06, spin_down_time=0.09)
@@ -65,9 +69,9 @@ def geometry(airframe: Airframe) -> Geometry:
 
 
 def errors(found: Identification, airframe: Airframe) -> dict[str, float]:
-    """In standard deviations."""
+    """In standard deviations; the simulation itself is good to a part in a thousand."""
     return {
-        name: abs(found.values[name] - value) / found.stds[name]
+        name: abs(found.values[name] - value) / math.hypot(found.stds[name], 1e-3 * value)
         for name, value in truth(airframe).items()
         if found.stds[name] > 0.0
     }
@@ -93,6 +97,10 @@ def test_a_known_payload_tells_the_mass() -> None:
     assert max(errors(found, QUADRATIC).values()) < 4.0
     assert found.values["mass"] == pytest.approx(QUADRATIC.mass, rel=0.03)
     assert found.stds["mass"] < 0.02 * QUADRATIC.mass
+    # The heavy one has touched the floor, and turned by 5 rad/s within a sample.
+    assert np.abs(np.diff(logs[1].rates, axis=0)).max() > 3.0
+    assert 0.0 < found.outliers < 0.05
+    assert found.turn_residual == pytest.approx(0.005 * math.sqrt(2), rel=0.3)
 
 
 def test_a_whole_thrust_curve() -> None:
@@ -134,6 +142,26 @@ def test_what_a_calm_flight_does_not_tell_is_said() -> None:
         assert "do not tell" in str(error)
     else:
         assert any("jx" in warning for warning in found.warnings)
+
+
+def test_the_command_writes_what_the_simulator_loads(tmp_path, capsys) -> None:
+    logs = []
+    for i, payload in enumerate((0.0, 0.008)):
+        logs.append(str(tmp_path / f"{i}.csv"))
+        write_flight_log(flight(QUADRATIC, payload, seed=i), Path(logs[-1]))
+    out = tmp_path / "mine.yaml"
+    words = ["calibrate", "quadrotor", *logs, "--base", "gpd-cf2x", "--name", "mine", "--out", str(out)]
+    assert main([*words, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    parameters = load_parameters(str(out))
+    assert parameters.name == "mine"
+    assert parameters.mass == printed["values"]["mass"] == pytest.approx(QUADRATIC.mass, rel=0.02)
+    assert parameters.thrust[2] == pytest.approx(QUADRATIC.thrust[2], rel=0.02)
+    assert f"# mass: {parameters.mass:.6g} +- " in out.read_text()
+    assert main(words) == 0
+    assert "0.2 %" in capsys.readouterr().out
+    assert main(["calibrate", "quadcopter"]) == 1
+    assert "did you mean 'quadrotor'" in capsys.readouterr().err
 
 
 def test_a_log_survives_its_file(tmp_path) -> None:
