@@ -31,6 +31,7 @@ COMMANDS = {
     "rebuild": ("rebuild", "make of a run one for another encoder, from the pictures in its logs"),
     "data": ("data", "list, show, trim, relabel, merge, export and import data sets"),
     "export": ("export", "write a policy as a C header for a microcontroller, or as an ONNX model"),
+    "calibrate": ("calibrate", "identify a quadrotor from logs of its flights"),
     "bench": ("bench", "run a benchmark of the source tree"),
     "doctor": ("doctor", "say what is missing on this machine and how to get it"),
 }
