@@ -16,7 +16,7 @@ PRESETS: dict[str, Flying] = {
             worlds=96,
             window=48,
             windows=5,
-            updates=175,
+            updates=150,
             cost=CostSettings(position=150.0, wall=200.0),
         ),
     ),

@@ -208,7 +208,7 @@ def fly(
     # References and noise depend on no action: they are computed for all steps at once.
     times = PERIOD * (flight.steps + jnp.arange(steps + 1).reshape(-1, *(1 for _ in worlds_shape)))
     goals = goal(flight.reference, times, task.preview)
-    now, after = ([a[part] for a in worlds.arrays_of(goals)] for part in (slice(0, -1), slice(1, None)))
+    before, after = ([a[part] for a in worlds.arrays_of(goals)] for part in (slice(0, -1), slice(1, None)))
     noise = None
     if task.noise != QUIET:
         noise = draw_noise(noise_key, task.noise, (steps, *worlds_shape)) / inputs.scale[:MEASURED]
@@ -218,20 +218,20 @@ def fly(
 
     def step(carry: tuple, given: tuple) -> tuple[tuple, tuple[State, Array]]:
         state, actions, gust = carry
-        goals_now, noise, key = given
-        exact = observe(state, actions, worlds.with_arrays(goals, goals_now))
+        wanted, noise, key = given
+        exact = observe(state, actions, worlds.with_arrays(goals, wanted))
         seen = (exact - inputs.centre) / inputs.scale
         if noise is not None:
             seen = jnp.concatenate([seen[..., :MEASURED] + noise, seen[..., MEASURED:]], axis=-1)
         action = act(params, seen)
-        now = air if gust is None else air._replace(gust=gust)
-        state = integrate(flight.model, state, rotors_of(action), now.wrench)
+        push = air if gust is None else air._replace(gust=gust)
+        state = integrate(flight.model, state, rotors_of(action), push.wrench)
         if gust is not None:
-            gust = blow(key, now, flight.model, task.disturbance).gust
+            gust = blow(key, push, flight.model, task.disturbance).gust
         return (state, remember(actions, action), gust), (state, action)
 
     carry = (flight.state, flight.actions, air.gust if windy else None)
-    (state, actions, gust), (states, taken) = jax.lax.scan(step, carry, (now, noise, gusts))
+    (state, actions, gust), (states, taken) = jax.lax.scan(step, carry, (before, noise, gusts))
     flight = flight._replace(
         state=state,
         actions=actions,
