@@ -67,10 +67,23 @@ class Connection:
         self.trouble = ""
         """What cflib says of a link that it has given up."""
         self._library = library
+        self._cache = cache
         self._ready = threading.Event()
         self._answers: dict[tuple[int, int], bytes] = {}
         self._answered = threading.Condition()
-        self.client: Any = library.crazyflie.Crazyflie(rw_cache=cache or None)
+        self.client: Any = None
+        deadline = time.monotonic() + timeout
+        while not self._open(deadline):
+            self.close(stop_motors=False)
+            if time.monotonic() > deadline:
+                why = self.trouble or "is it on, and is nobody else connected to it?"
+                raise VehicleError(f"no Crazyflie has answered at {uri} within {timeout:g} s: {why}")
+            time.sleep(FIRST_WORD)
+
+    def _open(self, deadline: float) -> bool:
+        """Try once; whether it has worked."""
+        self.trouble = ""
+        self.client = self._library.crazyflie.Crazyflie(rw_cache=self._cache or None)
         self.client.packet_sent.add_callback(self._ask_again)
         self.client.packet_received.add_callback(self._on_packet)
         self.client.fully_connected.add_callback(lambda _: self._ready.set())
@@ -78,29 +91,17 @@ class Connection:
         self.client.connection_lost.add_callback(self._on_failure)
         for port in (HIGH_LEVEL_PORT, SUPERVISOR_PORT):
             self.client.add_port_callback(port, self._on_answer)
-        try:
-            self._open(timeout)
-        except VehicleError:
-            self.close(stop_motors=False)
-            raise
-
-    def _open(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
         self.client.open_link(self.uri)
         while not self._ready.wait(FIRST_WORD):
-            if self.trouble:
-                raise VehicleError(f"no Crazyflie at {self.uri}: {self.trouble}")
-            if time.monotonic() > deadline:
-                raise VehicleError(
-                    f"no Crazyflie has answered at {self.uri} within {timeout:g} s: is it on, and is nobody "
-                    "else connected to it?"
-                )
+            if self.trouble or time.monotonic() > deadline:
+                return False
             if self.client.platform.get_protocol_version() < 0:
                 # cflib asks this one question only once, on any link.
                 question = self._library.crtp.crtpstack.CRTPPacket()
                 question.set_header(LINK_PORT, SOURCE_CHANNEL)
                 question.data = (0,)
                 self.client.send_packet(question)
+        return True
 
     def _ask_again(self, _: Any) -> None:
         """Before the first answer can come: this is called with cflib's lock on sending held."""

@@ -161,7 +161,7 @@ def test_the_command_writes_what_the_simulator_loads(tmp_path, capsys) -> None:
     assert main(words) == 0
     assert "0.2 %" in capsys.readouterr().out
     assert main(["calibrate", "quadcopter"]) == 1
-    assert "did you mean 'quadrotor'" in capsys.readouterr().err
+    assert "valid: quadrotor" in capsys.readouterr().err
 
 
 def test_a_log_survives_its_file(tmp_path) -> None:

@@ -1,7 +1,7 @@
 """What flies behind the emulator: anything that takes rotor commands and says where it is.
 
 `RigidVehicle` is a small model of its own for tests of the driver: a rigid body over a floor. The simulator's
-takes its place where both may be imported (`robot_rl.nodes.crazyflie_emulator`).
+takes its place where both may be imported (`robot_rl.nodes.simulated_crazyflie`).
 """
 
 from __future__ import annotations
@@ -85,8 +85,10 @@ class RigidVehicle:
         up = lag_factor(duration, frame.spin_up_time)
         down = lag_factor(duration, frame.spin_down_time)
         lack = np.clip(command, 0.0, 1.0) - self._rotors
+        thrusts = frame.thrusts(self._rotors)
         self._rotors = self._rotors + lack * np.where(lack > 0.0, up, down)
-        wrench = self._allocation @ frame.thrusts(self._rotors)
+        felt = frame.thrusts(self._rotors)
+        wrench = self._allocation @ (0.5 * (thrusts + felt))
         matrix = matrix_from_quaternion(now.quaternion)
         force = np.array([0.0, 0.0, wrench[0] / frame.mass])
         momentum = self._inertia * now.rates
@@ -96,15 +98,22 @@ class RigidVehicle:
         position = now.position + duration * velocity
         quaternion = multiply(now.quaternion, quaternion_from_rotation_vector(duration * rates))
         quaternion /= math.sqrt(float(quaternion @ quaternion))
+        force = np.array([0.0, 0.0, float(felt.sum()) / frame.mass])
         self._state = VehicleState(position, quaternion, velocity, rates, force)
         if position[2] < 0.0:
-            self._touch_floor()
+            self._state = on_floor(self._state, frame.gravity)
 
-    def _touch_floor(self) -> None:
-        """Come to rest: standing, or lying as it fell."""
-        position, quaternion, *_ = self._state
-        if matrix_from_quaternion(quaternion)[2, 2] > CRASH_TILT:
-            quaternion = yaw_quaternion(swing_twist(quaternion)[1])
-        position = np.array([position[0], position[1], 0.0])
-        felt = matrix_from_quaternion(quaternion).T @ -self._gravity
-        self._state = VehicleState(position, quaternion, np.zeros(3), np.zeros(3), felt)
+
+def on_floor(state: VehicleState, gravity: float) -> VehicleState:
+    """What comes of a vehicle that touches the floor: it rests, standing or lying as it fell.
+
+    Args:
+        state: At the touch.
+        gravity: [m/s^2].
+    """
+    quaternion = state.quaternion
+    if matrix_from_quaternion(quaternion)[2, 2] > CRASH_TILT:
+        quaternion = yaw_quaternion(swing_twist(quaternion)[1])
+    position = np.array([state.position[0], state.position[1], 0.0])
+    felt = matrix_from_quaternion(quaternion).T @ np.array([0.0, 0.0, gravity])
+    return VehicleState(position, quaternion, np.zeros(3), np.zeros(3), felt)
