@@ -26,7 +26,10 @@ BRIGHTEST = """canvas => {
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Iterator[Graph]:
+    # Pictures as they are, without PyTorch's process, and late ones too: the browser takes the CPU's time.
     config = pixels(
+        encoder__kind="trainable",
+        max_object_age=10.0,
         reward="person",
         goal__time_limit=120.0,
         learner__demonstrations=0,
