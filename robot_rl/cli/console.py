@@ -33,7 +33,7 @@ class ConsoleOptions:
     task: str = ""
     """Name of the task, TASK:pixels through cameras; by default the one of RUN."""
     look: bool = False
-    """Only look, and stop the robot: for a graph in which no operator helps."""
+    """Only look, and stop the robot."""
     host: str = "127.0.0.1"
     """Address to serve the page on; others than this machine's own make a token that the page asks for."""
     port: int = 8080
@@ -100,7 +100,7 @@ def attach(options: ConsoleOptions, given: Mapping[str, str]) -> tuple[list[str]
     tasks.load(task)
     parameters: dict[str, Value] = {"task": task, "clock": clock}
     parameters["out"] = str(options.run or "")
-    parameters["person"] = "none" if options.look else person
+    parameters["person"] = "look" if options.look else person
     parameters |= {"host": options.host, "port": options.port}
     return command(NodeEntry("console", "robot_rl.nodes.console_process", parameters), config), variables
 

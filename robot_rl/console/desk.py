@@ -1,8 +1,11 @@
 """The rules of the console: which page may do what. Pure: times are handed in, and nothing waits.
 
-Anybody who may look may also stop the robot. All else is for the one page that has control. When that page
-falls silent, its hands are taken off the keys at once (`lease.SILENCE`), and from then on nothing is said in
-its name: the graph sees a device that is lost, and holds the arm still, instead of one that lies at rest.
+Anybody who may look may also stop the robot. All else is for the one page that has control; only in a run
+in which no operator helps, every page may command the session and clear faults.
+
+When the page in control falls silent, its hands are taken off the keys at once (`lease.SILENCE`), and from
+then on nothing is said in its name: the graph sees a device that is lost, and holds the arm still, instead of
+one that lies at rest.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from robot_rl.console.model import Setup
 from robot_rl.console.protocol import ClearFault, Command, Control, EStop, Hands, PageMessage
 from robot_rl.core.clock import nanoseconds
 from robot_rl.core.types import DeviceState, Pose
+
+UNHELPED = ("scripted", "none")
+"""`Setup.person` of runs in which no operator helps."""
 
 REST = Hands((0.0,) * 6, frozenset())
 """Nothing is held down."""
@@ -73,12 +79,14 @@ class Desk:
                 self._tell(who, Notice("Nobody hears the stop: use the robot's own emergency stop."))
         elif isinstance(message, Control):
             self._control(who, message.take, now)
-        elif isinstance(message, (Hands, Command, ClearFault)) and self._has_control(who, message):
-            self.lease.hear(who, now)
-            if isinstance(message, Hands):
+        elif isinstance(message, Hands):
+            if self._has_control(who, message):
+                self.lease.hear(who, now)
                 self._hands = message
                 self._send(who, now)
-            elif isinstance(message, Command):
+        elif isinstance(message, (Command, ClearFault)) and self._may_lead(who, message):
+            self.lease.hear(who, now)
+            if isinstance(message, Command):
                 self.graph.command(who, message.name)
             else:
                 self.graph.clear_fault(lambda ok, text: self._tell(who, _answer(ok, text)))
@@ -113,6 +121,9 @@ class Desk:
             self._offer_handle(True)
         else:
             self._tell(who, Notice(f"{self.lease.holder} has control, and has to give it back first."))
+
+    def _may_lead(self, who: str, message: PageMessage) -> bool:
+        return self.setup.person in UNHELPED or self._has_control(who, message)
 
     def _has_control(self, who: str, message: PageMessage) -> bool:
         if self.lease.holder == who:
@@ -149,8 +160,10 @@ def _answer(ok: bool, text: str) -> Notice:
 
 
 def _watching(person: str) -> str:
+    if person not in UNHELPED:
+        return "This console was opened only to look: it can stop the robot."
     does = "a scripted person" if person == "scripted" else "nobody"
     return (
-        f"In this run {does} helps the policy: the page can look and stop. "
+        f"In this run {does} helps the policy: the page can look, command the session and stop the robot. "
         "Start one with an operator: robot-rl up TASK --console"
     )

@@ -24,7 +24,8 @@ class Setup:
     run: str
     """Run directory, "" when it is not known."""
     person: str
-    """"operator" when the pages may move the robot, else who does: "scripted" or "none"."""
+    """"operator" when the pages may move the robot, else who does: "scripted" or "none"; "look" when they may
+    only look, and stop it."""
     commands: tuple[str, ...]
     """What a page may tell the session."""
     cameras: tuple[str, ...]

@@ -44,8 +44,9 @@ class ConsoleSettings:
     """Run directory, whose curves so far are shown; "" for none."""
     clock: Literal["lockstep", "realtime"] = "realtime"
     """Of the graph."""
-    person: Literal["scripted", "operator", "none"] = "operator"
-    """"operator" when the page may move the robot; for anybody else it looks on, and can stop it."""
+    person: Literal["scripted", "operator", "none", "look"] = "operator"
+    """"operator" when the page may move the robot; for a scripted person or none it commands the session; to
+    "look" it can only stop the robot."""
     host: str = "127.0.0.1"
     """Address that the page is served on; others than this machine's own want a token."""
     port: int = 8080

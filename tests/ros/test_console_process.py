@@ -66,7 +66,7 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
 def test_a_console_that_comes_later_shows_the_graph_and_can_stop_it(graph):
     with attached(graph, look=True) as page:
         setup = page.hears("setup")
-        assert setup["task"] == "franka_reach" and setup["person"] == "none"
+        assert setup["task"] == "franka_reach" and setup["person"] == "look"
         state = page.hears("state", lambda s: s["arm"] and s["session"] and s["episode"])
         assert state["session"]["phase"] == "practice" and state["safety"]["fault"] == ""
         assert 0.2 < state["arm"]["position"][0] < 0.8
@@ -77,7 +77,14 @@ def test_a_console_that_comes_later_shows_the_graph_and_can_stop_it(graph):
         assert curves["Success"]["series"][0]["points"]
 
         page.say("control", take=True)
-        assert "nobody helps" in page.hears("notice")["text"]
+        page.hears("notice", lambda n: "only to look" in n["text"])
         page.say("e_stop")
         stopped = page.hears("state", lambda s: s["safety"]["fault"])
         assert "on the console" in stopped["safety"]["fault"] and stopped["safety"]["advice"]
+        page.say("clear_fault")
+        page.hears("notice", lambda n: "Only the page in control" in n["text"])
+    with attached(graph) as page:
+        page.hears("state", lambda s: s["safety"] and s["safety"]["fault"])
+        page.say("control", take=True)
+        page.say("clear_fault")
+        page.hears("state", lambda s: s["safety"] and not s["safety"]["fault"])

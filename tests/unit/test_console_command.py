@@ -54,7 +54,7 @@ def test_what_the_user_has_set_outranks_what_the_run_says(run):
 def test_a_graph_that_ended_says_nothing_any_more(run):
     runs(run, 2**22 + 1)  # above the kernel's largest process id
     words, variables = attach(ConsoleOptions(run, look=True), {})
-    assert variables == {} and parameters(words)["person"] == "'none'"
+    assert variables == {} and parameters(words)["person"] == "'look'"
 
 
 def test_without_a_run_the_task_is_named():

@@ -28,6 +28,7 @@ class Graph:
         self.sent: list[tuple[str, DeviceState]] = []
         self.commands: list[tuple[str, str]] = []
         self.stops: list[str] = []
+        self.clears = 0
         self.hears = True
         self.answer = (True, "")
 
@@ -39,6 +40,7 @@ class Graph:
         return self.hears
 
     def clear_fault(self, on_answer: Callable[[bool, str], None]) -> None:
+        self.clears += 1
         on_answer(*self.answer)
 
     def send(self, who: str, hands: DeviceState) -> None:
@@ -194,6 +196,19 @@ def test_where_no_operator_helps_the_page_looks_and_stops(person):
     assert "--console" in room.last(room.ann) and room.desk.lease.holder == ""
     room.desk.hear(room.ann, EStop(), 0.0)
     assert room.graph.stops
+    room.desk.hear(room.bob, ClearFault(), 0.0)
+    room.desk.hear(room.bob, Command("pause"), 0.0)
+    room.desk.hear(room.bob, Hands((1.0, 0, 0, 0, 0, 0), frozenset()), 0.0)
+    assert room.graph.clears == 1 and room.graph.commands == [(room.bob, "pause")]
+    assert not room.graph.sent
+
+
+def test_a_page_that_may_only_look_stops_and_clears_nothing():
+    room = Room("look")
+    for message in (TAKE, ClearFault(), Command("pause"), EStop()):
+        room.desk.hear(room.ann, message, 0.0)
+    assert room.graph.stops and not room.graph.clears and not room.graph.commands
+    assert room.desk.lease.holder == ""
 
 
 def test_the_handle_is_for_the_page_in_control(room):
