@@ -41,6 +41,8 @@ def cflib() -> ModuleType:
         how = "pip install 'robot-rl[crazyflie]'"
         raise MissingDependencyError("cflib", "a Crazyflie", how) from None
     if not cflib.crtp.CLASSES:
+        # What it logs of a link comes to us by callbacks too, without the stack traces.
+        logging.getLogger("cflib").setLevel(logging.CRITICAL)
         cflib.crtp.init_drivers()
     return cflib
 
@@ -59,8 +61,6 @@ class Connection:
 
     def __init__(self, uri: str, timeout: float, cache: str = "") -> None:
         library = cflib()
-        # Without a folder it would warn twice at each connection that it cannot keep tables.
-        logging.getLogger("cflib.crazyflie.toccache").setLevel(logging.WARNING if cache else logging.ERROR)
         self.uri = uri
         self.heard_at = time.monotonic()
         """When the last packet came [s], by `time.monotonic`."""

@@ -55,6 +55,10 @@ FIRST_STATE = 3.0
 """Longest wait for the first state after connecting [s]."""
 LANDING_SPEED = 0.3
 """Of landings that nobody has asked for [m/s]."""
+CLOSING_LANDING = 1.5
+"""Duration of the landing of a vehicle that is let go of in flight [s]."""
+LANDED_TIMEOUT = 6.0
+"""Longest wait for its end [s]; it counts as flying for two more seconds."""
 ARM, TAKE_OFF, LAND, GO_TO, DEFINE, FOLLOW = 1, 7, 8, 12, 6, 13
 """First bytes of commands that are answered."""
 
@@ -416,16 +420,17 @@ class Crazyflie:
             client.high_level_commander.land(0.0, max(1.0, height / LANDING_SPEED), yaw=None)
 
     def close(self) -> None:
-        """Land if it flies, and let go of the link."""
+        """Land if it flies, and let go of the link; one that cannot be told to land looks after itself."""
         self._stop.set()
         self._watch.join()
-        lost = self._fault.startswith("link") or bool(self.connection.trouble)
-        if not lost and not self._fault and self.is_flying:
-            self._land(2.0)
-            deadline = time.monotonic() + 10.0
-            while self.is_flying and time.monotonic() < deadline:
-                time.sleep(0.02)
-        self.connection.close(stop_motors=not lost and not self.is_flying)
+        reachable = not self._fault.startswith("link") and not self.connection.trouble
+        if reachable and not self._fault and self.is_flying:
+            try:
+                self._land(CLOSING_LANDING)
+                self._wait(lambda: not self.is_flying, LANDED_TIMEOUT, "that it has landed")
+            except VehicleError:
+                reachable = False
+        self.connection.close(stop_motors=reachable and not self.is_flying)
 
     def __enter__(self) -> Crazyflie:
         return self

@@ -179,8 +179,8 @@ class CrazyflieNode(Node):
     def close(self) -> None:
         """Land if it flies, let go of the vehicle, and write the log of the flight."""
         self.vehicle.close()
+        samples = self.samples
         if self.settings.flight_log:
-            samples = self.samples
             log = flight_log(
                 [s.time for s in samples],
                 [s.motors for s in samples],

@@ -55,7 +55,9 @@ def crazyflie_table(options: CrazyflieOptions) -> tuple[NodeEntry, ...]:
         }
         outside = options.positioning == "external"
         truth = (("ground_truth/pose", "external_pose"),) if outside else ()
-        entries.append(NodeEntry("vehicle", "robot_rl.nodes.crazyflie_emulator", vehicle | link, truth))
+        module = "robot_rl.nodes.crazyflie_emulator"
+        # Ends after the driver, which lands it.
+        entries.append(NodeEntry("vehicle", module, vehicle | link, truth, listens=True))
     driver: dict[str, Value] = {
         "device.uri": uri,
         "device.positioning": options.positioning,
