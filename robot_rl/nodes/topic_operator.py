@@ -2,7 +2,7 @@
 
 She has the last word only as long as she is heard: when her device or the intervention node falls silent
 while she is in control, the arm holds still, and after a second the episode is given up. Control never goes
-back to the policy that way.
+back to the policy that way, nor by a node that was started again and has not seen her take it.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ class TopicOperator:
         self._who = ""
         self._always_hers = False
         self._problem: CodecError | None = None
+        self._forgotten = ""
+        """Who was in control before a silence of the intervention node after which nobody is, "" for none."""
         robot.node.create_subscription(TwistStamped, "intervention/twist", self._on_twist, STREAM)
         robot.node.create_subscription(String, "intervention/event", self._on_event, STREAM)
 
     def reset(self, episode: Episode, state: ArmState) -> None:
         """Forget the episode before, and wait a moment for what she wants in this one."""
         self._always_hers = episode.mode in (Mode.DEMO, Mode.LABEL)
-        self._outcome = ""
+        self._outcome = self._forgotten = ""
         self._good_at = self._clock()
         deadline = time.monotonic() + ANSWER_TIME
         while self._answer() is None and (left := deadline - time.monotonic()) > 0:
@@ -79,6 +81,11 @@ class TopicOperator:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
+        if self._forgotten:
+            raise StaleStateError(
+                f"{self._forgotten} was in control when {PERSON} fell silent, and is not since it is back: "
+                "the episode is given up. Take over again in the next one."
+            )
         now = self._clock()
         outcome, self._outcome = self._outcome, ""
         command = self._answer()
@@ -142,9 +149,14 @@ class TopicOperator:
         """Take an event and its twist once both are there. The topics are in order, each for itself."""
         if stamp not in self._twists or stamp not in self._events:
             return
-        event = self._events[stamp]
+        event, now = self._events[stamp], self._clock()
+        silent = now - self._arrived_at > nanoseconds(MAX_AGE_OF_POLICY)
+        if silent and not event.active and self._newest is not None:
+            before, command = self._newest
+            if command.active and before.request == event.request:
+                self._forgotten = command.who
         self._newest = event, teleop_command(self._twists[stamp], event)
-        self._arrived_at = self._clock()
+        self._arrived_at = now
         self._who, self.heard = event.who, stamp
         # What came before it will not be paired any more.
         for kept in (self._twists, self._events):

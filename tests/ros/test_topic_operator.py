@@ -138,6 +138,24 @@ def test_silence_while_she_is_in_control_holds_the_arm_and_ends_the_episode(room
     assert line.read().twist.any()
 
 
+def test_a_node_that_forgot_that_she_is_in_control_does_not_give_it_to_the_policy(room: Room) -> None:
+    line = Line(room)
+    line.say(MOVES)
+    assert line.read().twist.any()
+    assert line.read(after=0.5).lost  # it is started again
+    line.say(WATCHES)
+    with pytest.raises(StaleStateError, match="spacemouse was in control when the intervention node"):
+        line.read()
+    line.operator.reset(Episode(1, 0, Mode.TRAIN), arm())
+    line.say(WATCHES)
+    assert not line.read().active
+    # A pause of the node during which she keeps control is none of that.
+    line.say(MOVES)
+    assert line.read(after=0.5).lost
+    line.say(MOVES)
+    assert line.read().twist.any()
+
+
 def test_what_comes_out_of_a_queue_is_as_old_as_it_is(room: Room) -> None:
     line = Line(room)
     line.say(MOVES)
