@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from calibration.flight_log import FlightLog, flight_log, read_flight_log, write
 from calibration.quadrotor import NAMES, Geometry, Guess, Identification, IdentificationSettings, identify
 from drivers.emulators.crazyflie.airframe import Airframe
 from drivers.emulators.crazyflie.controller import Controller
+from drivers.emulators.crazyflie.crtp import Packet, Port
+from drivers.emulators.crazyflie.firmware import STEP, EmulatedCrazyflie
 from drivers.emulators.crazyflie.setpoints import Setpoint
 from drivers.emulators.crazyflie.vehicle import RigidVehicle
 from robot_rl.cli import main
@@ -112,6 +115,36 @@ def test_a_whole_thrust_curve() -> None:
     speeds = np.linspace(0.35, 0.85, 6)
     curve = found.values["c0"] + speeds * (found.values["c1"] + speeds * found.values["c2"])
     assert curve == pytest.approx(airframe.thrusts(speeds), rel=0.02)
+
+
+def test_flown_by_the_vehicles_own_controller() -> None:
+    """Whose commands change five times between two samples, as a Crazyflie logs them."""
+    crazyflie = EmulatedCrazyflie(QUADRATIC)
+    rng = np.random.default_rng(4)
+    samples = []
+
+    def command(layout: str, *values: float) -> None:
+        crazyflie.receive(Packet(Port.HIGH_LEVEL, 0, struct.pack(layout, *values)))
+
+    crazyflie.advance()
+    crazyflie.receive(Packet(Port.SUPERVISOR, 1, b"\x01\x01"))
+    command("<BBff?f", 7, 0, 1.0, 0.0, False, 1.0)
+    for i in range(round(25.0 / STEP)):
+        if i > 1000 and i % 350 == 0:
+            x, y, yaw = rng.uniform(-0.8, 0.8, 3)
+            command("<BBBBfffff", 12, 0, 0, 0, x, y, rng.uniform(0.6, 1.8), yaw, 0.9)
+        crazyflie.advance()
+        if i % 5 == 0:
+            now = crazyflie.truth
+            lift = now.specific_force[2] + rng.normal(0.0, 0.1)
+            gyro = now.rates + rng.normal(0.0, 0.002, 3)
+            samples.append((crazyflie.now, crazyflie.rotor_command, lift, gyro))
+    time, motors, lifts, rates = zip(*samples, strict=True)
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    log = flight_log(time, motors, lifts, rates)
+    found = identify([log], geometry(QUADRATIC), known, IdentificationSettings(commands="changing"))
+    for name, tolerance in {"c2": 0.02, "jx": 0.05, "jy": 0.05, "spin_up_time": 0.1}.items():
+        assert found.values[name] == pytest.approx(truth(QUADRATIC)[name], rel=tolerance)
 
 
 def test_lost_samples_and_landings_do_no_harm() -> None:
