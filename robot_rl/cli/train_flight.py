@@ -149,6 +149,7 @@ def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]
 
     trained = trainer.train(settings, run.seed, on_block)
     run.save(run.directory.policy, task, trained.weights, trained.updates)
+    flying = time.process_time()
     for steps, metrics in curve:  # not before: loading what writes them takes as long as a training
         run.directory.log(steps, {f"training/{name}": value for name, value in metrics.items()})
     judged = {}
@@ -166,6 +167,7 @@ def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]
         "train_s": round(trained.wall_s, 3),
         "train_cpu_s": round(trained.cpu_s, 3),
         "compile_cpu_s": round(trainer.compile_cpu_s, 2),
+        "flying_cpu_s": round(flying, 2),
         "success_rate": min((e.alive for e in judged.values()), default=None),
         "episodes": sum(e.episodes for e in judged.values()),
         "evaluation": figures(judged),

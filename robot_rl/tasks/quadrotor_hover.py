@@ -15,7 +15,7 @@ PRESETS: dict[str, Flying] = {
         gradient=GradientSettings(
             worlds=96,
             window=48,
-            windows=5,
+            windows=3,
             updates=150,
             cost=CostSettings(position=150.0, wall=200.0),
         ),
