@@ -123,15 +123,19 @@ def step(flight: Flight, action: Array, settings: FlightSettings) -> tuple[Fligh
 
 def reset_where(ended: Array, key: jax.Array, flight: Flight, settings: FlightSettings) -> Flight:
     """Start anew the episodes of those drones; the others fly on."""
-    fresh = reset(key, settings, ended.shape)
+    return replace_where(ended, reset(key, settings, ended.shape), flight)
+
+
+def replace_where(ended: Array, fresh: Flight, flight: Flight) -> Flight:
+    """The fresh episodes for those drones; the others fly on."""
 
     def choose(new: Array, old: Array) -> Array:
         if jnp.ndim(new) == 0:
             return old
         return jnp.where(ended.reshape(ended.shape + (1,) * (jnp.ndim(new) - ended.ndim)), new, old)
 
-    parts = (fresh._replace(key=None), flight._replace(key=None))
-    return jax.tree.map(choose, *parts)._replace(key=flight.key)
+    # The key of chance is one for all.
+    return jax.tree.map(choose, fresh._replace(key=None), flight._replace(key=None))._replace(key=flight.key)
 
 
 def _finite(state: State) -> Array:

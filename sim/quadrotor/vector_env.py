@@ -24,7 +24,7 @@ from robot_rl.core.config import replace
 from robot_rl.core.errors import InvalidActionError
 from robot_rl.core.spec import EnvSpec
 from sim.quadrotor.compile import compiler_options
-from sim.quadrotor.environment import Flight, Outcome, observe, reset, reset_where, step
+from sim.quadrotor.environment import Flight, Outcome, observe, replace_where, reset, step
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.settings import PERIOD, FlightSettings
 
@@ -71,14 +71,10 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             flight, outcome = step(flight, action, settings_)
             return flight, see(flight), outcome
 
-        def begin_again(ended: jax.Array, key: jax.Array, flight: Flight) -> tuple[Flight, jax.Array]:
-            flight = reset_where(ended, key, flight, settings_)
-            return flight, see(flight)
-
         options = compiler_options()
         self._begin = jax.jit(begin, compiler_options=options)
         self._advance = jax.jit(advance, compiler_options=options)
-        self._begin_again = jax.jit(begin_again, compiler_options=options)
+        self._replace = jax.jit(replace_where, compiler_options=options)
         self._flight: Flight | None = None
 
     def reset(
@@ -101,8 +97,9 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         ended = terminated | truncated
         if ended.any():
             info["final_obs"], info["_final_obs"] = observation, ended
-            self._flight, seen = self._begin_again(ended, self._key(), self._flight)
-            observation = np.where(ended[:, None], np.asarray(seen), observation)
+            fresh, first = self._begin(self._key())
+            self._flight = self._replace(ended, fresh, self._flight)
+            observation = np.where(ended[:, None], np.asarray(first), observation)
         return observation, np.array(outcome.reward), terminated, truncated, info
 
     def _key(self) -> jax.Array:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -179,8 +180,8 @@ def test_a_battery_slows_the_rotors() -> None:
 def test_the_velocity_of_a_reference_is_its_derivative(kind: str) -> None:
     settings = from_dict(ReferenceSettings, {"kind": kind})
     curve = draw_reference(KEY, (4,), settings)
+    at = jax.jit(functools.partial(goal, curve))
     for t in (0.5, 3.1):
-        at = functools.partial(goal, curve)
         velocity = np.stack([np.broadcast_to(v, 4) for v in at(jnp.full(4, t)).velocity])
         ends = [
             np.stack([np.broadcast_to(p, 4) for p in at(jnp.full(4, t + dt)).position])
@@ -201,7 +202,7 @@ def test_the_figure_eight_is_two_metres_by_one_in_five_and_a_half_seconds() -> N
 def test_random_references_stay_in_their_box_and_below_their_speed() -> None:
     settings = ReferenceSettings("random", period=3.0, speed=1.5)
     curve = draw_reference(KEY, (500,), settings)
-    seen = jax.vmap(lambda t: goal(curve, t))(jnp.linspace(0.0, 20.0, 300))
+    seen = jax.jit(jax.vmap(lambda t: goal(curve, t)))(jnp.linspace(0.0, 20.0, 300))
     size = [np.abs(np.asarray(p)).max() for p in (seen.position.x, seen.position.y, seen.position.z)]
     assert np.all(np.array(size) <= [1.0, 1.0, 0.5])
     assert size[0] > 0.5, "they hardly move"
@@ -258,8 +259,10 @@ def test_settings_go_through_a_file() -> None:
 
 @functools.cache
 def programs(settings: FlightSettings, n: int):
-    begin = jax.jit(lambda key: reset(key, settings, (n,)))
-    return begin, jax.jit(lambda flight, action: step(flight, action, settings))
+    def advance(flight: Flight, action: jax.Array):
+        return step(flight, action, settings), observe(flight, settings)
+
+    return jax.jit(lambda key: reset(key, settings, (n,))), jax.jit(advance)
 
 
 def test_a_hovering_drone_earns_all_it_can_until_the_time_is_up() -> None:
@@ -267,8 +270,8 @@ def test_a_hovering_drone_earns_all_it_can_until_the_time_is_up() -> None:
     flight = begin(KEY)
     action = jnp.full((3, 4), L2F_PAPER.hover_action)
     for i in range(CALM_HOVER.steps):
-        assert np.allclose(observe(flight, CALM_HOVER)[:, :3], 0.0, atol=1e-5)
-        flight, outcome = advance(flight, action)
+        (flight, outcome), seen = advance(flight, action)
+        assert np.allclose(seen[:, :3], 0.0, atol=1e-5)
         assert np.allclose(outcome.reward, 2.0, atol=1e-5)
         assert not outcome.terminated.any()
         assert outcome.truncated.all() == (i == CALM_HOVER.steps - 1)
@@ -283,7 +286,7 @@ def test_leaving_the_box_ends_an_episode_without_a_reward_and_so_does_nan() -> N
     state = flight.state._replace(
         position=flight.state.position._replace(x=x), velocity=flight.state.velocity._replace(x=vx)
     )
-    flight, outcome = advance(flight._replace(state=state), jnp.full((3, 4), 0.334))
+    (flight, outcome), _ = advance(flight._replace(state=state), jnp.full((3, 4), 0.334))
     assert np.array_equal(outcome.terminated, [False, True, True])
     assert np.array_equal(outcome.reward[1:], [0.0, 0.0])
     anew = reset_where(outcome.terminated, jax.random.key(1), flight, CALM_HOVER)
@@ -292,18 +295,14 @@ def test_leaving_the_box_ends_an_episode_without_a_reward_and_so_does_nan() -> N
 
 
 def test_evaluation_counts_what_happens() -> None:
-    evaluate = Evaluator(lambda action, seen: jnp.broadcast_to(action, (*seen.shape[:-1], 4)), CALM_HOVER, 8)
+    settings = dataclasses.replace(CALM_HOVER, history=0, steps=120)
+    evaluate = Evaluator(lambda action, seen: jnp.broadcast_to(action, (*seen.shape[:-1], 4)), settings, 8)
     good = evaluate(jnp.float32(L2F_PAPER.hover_action))
-    assert (good.length, good.alive) == (30.0, 1.0)
-    assert np.isclose(good.reward, 60.0, atol=1e-3)
-    assert good.error < 1e-4 and good.rms < 1e-4
+    assert (good.length, good.alive) == (120.0, 1.0)
+    assert np.isclose(good.reward, 240.0, atol=0.1)
+    assert good.error < 1e-3 and good.rms < 1e-3
     assert evaluate(jnp.float32(L2F_PAPER.hover_action)) == good
-    slow = Evaluator(
-        lambda action, seen: jnp.broadcast_to(action, (*seen.shape[:-1], 4)),
-        FlightSettings(start=CALM_HOVER.start, disturbance=NO_DISTURBANCE, history=0, steps=60),
-        8,
-    )
-    fallen = slow(jnp.float32(-1.0))
+    fallen = evaluate(jnp.float32(-1.0))
     assert fallen.alive == 0.0 and 35 < fallen.length < 50
     assert math.isnan(fallen.error) and math.isnan(fallen.rms)
 
