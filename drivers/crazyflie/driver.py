@@ -59,7 +59,7 @@ CLOSING_LANDING = 1.5
 """Duration of the landing of a vehicle that is let go of in flight [s]."""
 LANDED_TIMEOUT = 6.0
 """Longest wait for its end [s]; it counts as flying for two more seconds."""
-ARM, TAKE_OFF, LAND, GO_TO, DEFINE, FOLLOW = 1, 7, 8, 12, 6, 13
+ARM, RECOVER, TAKE_OFF, LAND, GO_TO, DEFINE, FOLLOW = 1, 2, 7, 8, 12, 6, 13
 """First bytes of commands that are answered."""
 
 
@@ -364,7 +364,9 @@ class Crazyflie:
         if Flags.LOCKED in flags:
             raise VehicleError("the Crazyflie is locked: switch it off and on")
         if Flags.CRASHED in flags:
-            self.connection.client.supervisor.send_crash_recovery_request()
+            recover = self.connection.client.supervisor.send_crash_recovery_request
+            self.connection.ask(SUPERVISOR_PORT, RECOVER, recover)
+            self._wait(lambda: Flags.CRASHED not in self.health.flags, ARM_TIMEOUT, "that it has recovered")
         self._bad_since = math.nan
         self._fault = ""
 

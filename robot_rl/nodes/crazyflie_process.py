@@ -90,28 +90,14 @@ class CrazyflieNode(Node):
         self.create_subscription(PoseStamped, "setpoint", self._on_setpoint, STREAM)
         self.create_subscription(TwistStamped, "setpoint/velocity", self._on_velocity, STREAM)
         self.create_subscription(PoseStamped, "external_pose", self._on_pose, STREAM)
-        for name, action in {
-            "arm": self.vehicle.arm,
-            "disarm": self.vehicle.disarm,
-            "take_off": lambda: self.vehicle.take_off(self.settings.take_off_height),
-            "land": self.vehicle.land,
-            "hold": self.vehicle.hold,
-            "safety/e_stop": self.vehicle.emergency_stop,
-            "safety/clear_fault": self.vehicle.clear_fault,
-        }.items():
-            self._serve(name, action)
-
-    def _serve(self, name: str, action: Callable[[], None]) -> None:
-        def on_call(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            try:
-                action()
-            except RobotRlError as error:
-                response.success, response.message = False, str(error)
-            else:
-                response.success = True
-            return response
-
-        self.create_service(Trigger, name, on_call)
+        vehicle, height = self.vehicle, self.settings.take_off_height
+        self.create_service(Trigger, "arm", answered(vehicle.arm))
+        self.create_service(Trigger, "disarm", answered(vehicle.disarm))
+        self.create_service(Trigger, "take_off", answered(lambda: vehicle.take_off(height)))
+        self.create_service(Trigger, "land", answered(vehicle.land))
+        self.create_service(Trigger, "hold", answered(vehicle.hold))
+        self.create_service(Trigger, "safety/e_stop", answered(vehicle.emergency_stop))
+        self.create_service(Trigger, "safety/clear_fault", answered(vehicle.clear_fault))
 
     def _on_setpoint(self, message: PoseStamped) -> None:
         def send() -> None:
@@ -188,6 +174,21 @@ class CrazyflieNode(Node):
                 [np.asarray(s.rates) for s in samples],
             )
             write_flight_log(log, Path(self.settings.flight_log))
+
+
+def answered(action: Callable[[], None]) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+    """The callback of a service that does this, and answers why it could not."""
+
+    def on_call(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            action()
+        except RobotRlError as error:
+            response.success, response.message = False, str(error)
+        else:
+            response.success = True
+        return response
+
+    return on_call
 
 
 def body(stop: StopFlag) -> None:

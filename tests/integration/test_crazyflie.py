@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The driver of the Crazyflie, on the unmodified cflib, with the emulated vehicle at the other end."""
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from drivers.crazyflie.paths import PathPiece
 from drivers.crazyflie.settings import CrazyflieConfig
 from drivers.crazyflie.state import Flags, FlightSample
 from drivers.emulators.crazyflie import encoding
+from drivers.emulators.crazyflie.airframe import Airframe
 from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
 from drivers.emulators.crazyflie.server import CrazyflieServer
+from drivers.emulators.crazyflie.vehicle import RigidVehicle
 from robot_rl.core.errors import (
     InvalidActionError,
     RobotFaultError,
@@ -282,6 +285,30 @@ def test_the_emergency_stop(cache: str) -> None:
         wait(lambda: Flags.LOCKED in crazyflie.health.flags, "that it is locked")
         with pytest.raises(VehicleError, match="switch it off and on"):
             crazyflie.clear_fault()
+
+
+def test_a_crash_is_a_fault_until_it_stands_again(cache: str) -> None:
+    """It is turned over in the air, and put back on its feet by hand."""
+    with connected(cache) as (crazyflie, server):
+        take_off(crazyflie)
+        with server.lock:
+            over = server.firmware.truth._replace(quaternion=np.array([1.0, 0, 0, 0]), rates=np.zeros(3))
+            fallen = RigidVehicle(Airframe())
+            fallen.place(over)
+            server.firmware.vehicle = fallen
+        wait(lambda: crazyflie.fault, "the fault")
+        assert "crashed" in crazyflie.fault or "tumbled" in crazyflie.fault
+        with pytest.raises(RobotFaultError):
+            crazyflie.take_off(0.5)
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+        with pytest.raises(VehicleError, match="has recovered"):
+            crazyflie.clear_fault()
+        with server.lock:
+            server.firmware.vehicle = RigidVehicle(Airframe())
+        wait(lambda: Flags.TUMBLED not in crazyflie.health.flags, "that it stands")
+        crazyflie.clear_fault()
+        assert not crazyflie.fault
+        wait(lambda: Flags.CAN_ARM in crazyflie.health.flags, "that it may be armed")
 
 
 def test_what_identifies_it_can_be_recorded(cache: str) -> None:

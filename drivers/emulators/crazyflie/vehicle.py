@@ -75,6 +75,10 @@ class RigidVehicle:
     def state(self) -> VehicleState:
         return self._state
 
+    def place(self, state: VehicleState) -> None:
+        """Take it up and put it here."""
+        self._state = state
+
     @property
     def rotors(self) -> np.ndarray:
         """(4,) true speeds, as parts of the highest."""
