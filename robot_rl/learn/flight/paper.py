@@ -80,6 +80,9 @@ class Progress:
     """Mean value of the actor's actions in its newest batch."""
 
 
+OnProgress = Callable[[Progress], None]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A policy of the training."""
@@ -97,7 +100,8 @@ class PaperResult:
     final: Checkpoint
     """After the last step."""
     best: Checkpoint
-    """The one with the highest return of all that were evaluated."""
+    """Of all that were evaluated, the one whose flights last longest; of several, the one with the highest
+    return. Not simply the highest return: while that is negative, crashing early pays."""
     curve: tuple[Progress, ...]
     """All evaluations, oldest first."""
     train_s: float
@@ -218,7 +222,7 @@ def play_round(config: PaperConfig, learner: Learner, chance: _Era, n: Array, pl
         place: The round's place in its era.
     """
     last = n * config.interval
-    learner = _collect(config, learner, chance.flight, n, place, _exploration(config, last))
+    learner = _collect(config, learner, chance.flight, n, place, exploration(config, last))
     # Loops of one turn or none: a conditional would copy all that it passes on. The whole learner goes round,
     # for what a loop only reads would be copied too; and what does not depend on the turn, which is 0, would
     # be computed before the loop, even if there is no turn.
@@ -245,7 +249,7 @@ def _learn_critics(config: PaperConfig, learner: Learner, last: Array, bits: Arr
     batch = replay.draw(learner.replay, index, told(config))
     when = last if config.ablation.reward_recalculation else index
     reward = replay.reward(batch, Weights.of(config).at(config, when))
-    decay = _exploration(config, last)
+    decay = exploration(config, last)
     clip = decay * config.target_clip
     data = _transitions(config, batch, reward, jnp.clip(decay * config.target_noise * noise, -clip, clip))
     networks, loss = td3.update_critics(learner.networks, data, config.discount, _rates(config))
@@ -272,7 +276,7 @@ def _uniform(bits: Array, last: Array) -> Array:
     return (bits % (last + 1).astype(jnp.uint32)).astype(jnp.int32)
 
 
-def _exploration(config: PaperConfig, step: Array) -> Array:
+def exploration(config: PaperConfig, step: Array) -> Array:
     """Factor of all noise on actions."""
     if not config.ablation.exploration_decay:
         return jnp.float32(1.0)
@@ -320,51 +324,73 @@ def _transitions(config: PaperConfig, batch: Batch, reward: Array, noise: Array)
     )
 
 
-def train_paper(
-    config: PaperConfig, seed: int, on_progress: Callable[[Progress], None] | None = None
-) -> PaperResult:
-    """Train a policy; `on_progress` hears of every evaluation.
+class PaperTrainer:
+    """The compiled program of a training; it serves every seed.
 
     Args:
         config: The training.
-        seed: Of all chance.
-        on_progress: Called after each evaluation.
     """
-    evaluate = Evaluator(td3.act, config.flight, config.episodes, compiler_options=dict(cpu_options()))
 
-    def program(learner: Learner, first: Array, end: Array) -> Learner:
-        return advance(config, learner, first, end)
+    def __init__(self, config: PaperConfig) -> None:
+        self.config = config
+        began = time.process_time()
 
-    def begin(key: Array) -> Learner:
-        return create(config, key)
+        def begin(key: Array) -> Learner:
+            return create(config, key)
 
-    run, at = Program(program, donate=(0,)), time.process_time()
-    learner = Program(begin)(jax.random.key(seed))
-    # A call for no rounds compiles, and does nothing.
-    learner = jax.block_until_ready(run(learner, jnp.int32(0), jnp.int32(0)))
-    compile_s, train_s = time.process_time() - at, 0.0
+        def run(learner: Learner, first: Array, end: Array) -> Learner:
+            return advance(config, learner, first, end)
 
-    curve: list[Progress] = []
-    best: Checkpoint | None = None
-    rounds, stride, done = (
-        (config.steps - 1) // config.interval + 1,
-        config.evaluate_every // config.interval,
-        0,
-    )
-    while done < rounds:
-        end = min(done + stride if done else 1, rounds)
-        at = time.process_time()
-        learner = jax.block_until_ready(run(learner, jnp.int32(done), jnp.int32(end)))
-        train_s += time.process_time() - at
-        done = end
-        progress = _progress((end - 1) * config.interval, learner, evaluate, train_s)
-        curve.append(progress)
-        if on_progress is not None:
+        self._begin, self._run = Program(begin), Program(run, donate=(0,))
+        # A call for no rounds compiles, and does nothing.
+        jax.block_until_ready(self._run(self._begin(jax.random.key(0)), jnp.int32(0), jnp.int32(0)))
+        self.compile_s = time.process_time() - began
+        """CPU time of the compilation [s]."""
+        options = dict(cpu_options()) if jax.default_backend() == "cpu" else None
+        self._evaluate = Evaluator(td3.act, config.flight, config.episodes, compiler_options=options)
+
+    def train(
+        self, seed: int, on_progress: OnProgress = lambda _: None, every: int | None = None
+    ) -> PaperResult:
+        """Train a policy.
+
+        Args:
+            seed: Of all chance.
+            on_progress: Hears of every evaluation.
+            every: Environment steps between two evaluations; None for what the settings say.
+        """
+        config = self.config
+        stride = max((every or config.evaluate_every) // config.interval, 1)
+        rounds = (config.steps - 1) // config.interval + 1
+        learner = jax.block_until_ready(self._begin(jax.random.key(seed)))
+        checkpoints: list[Checkpoint] = []
+        train_s, first = 0.0, 0
+        for end in [*range(1, rounds, stride), rounds]:
+            began = time.process_time()
+            learner = jax.block_until_ready(self._run(learner, jnp.int32(first), jnp.int32(end)))
+            train_s += time.process_time() - began
+            first = end
+            progress = _progress((end - 1) * config.interval, learner, self._evaluate, train_s)
+            weights = {name: np.array(value) for name, value in learner.networks.actor.items()}
+            checkpoints.append(Checkpoint(progress, weights))
             on_progress(progress)
-        if best is None or progress.evaluation.reward > best.progress.evaluation.reward:
-            best = _checkpoint(progress, learner)
-    assert best is not None
-    return PaperResult(_checkpoint(curve[-1], learner), best, tuple(curve), train_s, compile_s)
+        return PaperResult(
+            final=checkpoints[-1],
+            best=max(checkpoints, key=_merit),
+            curve=tuple(c.progress for c in checkpoints),
+            train_s=train_s,
+            compile_s=self.compile_s,
+        )
+
+
+def _merit(checkpoint: Checkpoint) -> tuple[float, float]:
+    e = checkpoint.progress.evaluation
+    return e.length, e.reward
+
+
+def train_paper(config: PaperConfig, seed: int, on_progress: OnProgress = lambda _: None) -> PaperResult:
+    """Compile and train once; see `PaperTrainer`."""
+    return PaperTrainer(config).train(seed, on_progress)
 
 
 def _progress(step: int, learner: Learner, evaluate: Evaluator, train_s: float) -> Progress:
@@ -379,8 +405,3 @@ def _progress(step: int, learner: Learner, evaluate: Evaluator, train_s: float) 
         critic_loss=float(figures.critic_loss),
         actor_value=float(figures.actor_value),
     )
-
-
-def _checkpoint(progress: Progress, learner: Learner) -> Checkpoint:
-    weights = {name: np.array(value) for name, value in learner.networks.actor.items()}
-    return Checkpoint(progress, weights)

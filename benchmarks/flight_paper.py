@@ -1,0 +1,120 @@
+"""Measure the preset `l2f-paper`: quality over seeds, and CPU time, against the published program's.
+
+    python benchmarks/flight_paper.py [--seeds 5] [--json] [--check] [--quick]
+
+Each finished seed is kept in benchmarks/results/quadrotor/l2f_paper.json and not trained again, so that a
+long measurement can be stopped and gone on with. All policies fly the same 1000 episodes of 500 steps under
+the target weights. The published program's figures were measured apart, on the same kind of machine: its
+finals over four seeds (lengths 420, 453, 455, 453; returns -1161, -129, 40, 38) and the CPU time of a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import report
+
+from robot_rl.core.config import to_dict
+from robot_rl.data.run_directory import write_json
+from robot_rl.learn.compile import use_disk_cache, use_one_thread
+from robot_rl.learn.flight.paper import PaperResult, PaperTrainer, Progress
+from robot_rl.learn.flight.paper_settings import PaperConfig
+
+RESULTS = Path(__file__).parent / "results" / "quadrotor" / "l2f_paper.json"
+PEER = "learning-to-fly d07592d"
+
+
+def figures(progress: Progress) -> dict[str, float]:
+    """Step and quality of a policy."""
+    e = progress.evaluation
+    return {
+        "step": progress.step,
+        "length": e.length,
+        "alive": e.alive,
+        "return": e.reward,
+        "error_m": e.error,
+    }
+
+
+def record(seed: int, result: PaperResult) -> dict[str, Any]:
+    """What is kept of a training."""
+    return {
+        "seed": seed,
+        "train_cpu_s": result.train_s,
+        "final": figures(result.final.progress),
+        "best": figures(result.best.progress),
+        "curve": [[p.step, p.evaluation.length, p.evaluation.reward] for p in result.curve],
+    }
+
+
+def tell(progress: Progress) -> None:
+    """Print an evaluation."""
+    e = progress.evaluation
+    line = f"step {progress.step}: length {e.length:.1f}, return {e.reward:.0f}, {progress.train_s:.1f} s"
+    print(line, file=sys.stderr, flush=True)
+
+
+def train(config: PaperConfig, seeds: int, path: Path | None) -> list[dict[str, Any]]:
+    """Train the seeds that the file at `path` lacks; and return all."""
+    settings = json.loads(json.dumps(to_dict(config)))
+    done: list[dict[str, Any]] = []
+    if path is not None and path.exists():
+        stored = json.loads(path.read_text())
+        done = stored["seeds"] if stored["settings"] == settings else []
+    trainer: PaperTrainer | None = None
+    for seed in range(seeds):
+        if any(run["seed"] == seed for run in done):
+            continue
+        trainer = trainer or PaperTrainer(config)
+        print(f"seed {seed}", file=sys.stderr)
+        done.append(record(seed, trainer.train(seed, tell)))
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"settings": settings, "seeds": done})
+    return [run for run in done if run["seed"] < seeds]
+
+
+def measure(arguments: argparse.Namespace) -> list[report.Result]:
+    """The figures of all seeds, with their targets."""
+    if arguments.quick:
+        runs = train(PaperConfig(steps=40_001, evaluate_every=40_000), 1, None)
+    else:
+        runs = train(PaperConfig(), arguments.seeds, RESULTS)
+
+    def spread(values: list[float]) -> dict[str, Any]:
+        return {"seeds": [round(value, 2) for value in values]}
+
+    lengths = [run["final"]["length"] for run in runs]
+    returns = [run["final"]["return"] for run in runs]
+    longest = [run["best"]["length"] for run in runs]
+    seconds = [run["train_cpu_s"] for run in runs]
+    median = statistics.median
+    return [
+        report.result(
+            "final length, median", median(lengths), "steps", "higher", 450.0, PEER, 453.0, **spread(lengths)
+        ),
+        report.result("final return, median", median(returns), "reward", "higher", 0.0, **spread(returns)),
+        report.result("best length, median", median(longest), "steps", "higher", 456.0, **spread(longest)),
+        report.result(
+            "CPU time of training, median", median(seconds), "s", "lower", 20.0, PEER, 26.0, **spread(seconds)
+        ),
+    ]
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = report.options(__doc__)
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to N - 1")
+    arguments = parser.parse_args()
+    use_one_thread()
+    use_disk_cache()
+    return report.finish("flight_paper", measure(arguments), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

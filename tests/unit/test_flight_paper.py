@@ -1,0 +1,295 @@
+"""The training of "Learning to Fly in Seconds": replay, rewards, schedule, reproducibility."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from policies.mlp_policy import MlpPolicy
+from robot_rl.core.errors import ConfigError
+from robot_rl.learn.flight import paper, paper_replay, paper_world, td3
+from robot_rl.learn.flight.paper import PaperTrainer
+from robot_rl.learn.flight.paper_settings import HISTORY, AblationConfig, PaperConfig
+from sim.quadrotor.layout import flight_spec
+from sim.quadrotor.settings import TARGET_WEIGHTS, CurriculumSettings, RewardSettings
+
+SMALL = PaperConfig(
+    steps=201,
+    hidden=(8,),
+    batch_size=16,
+    critic_warmup=50,
+    actor_warmup=100,
+    evaluate_every=100,
+    episodes=4,
+    episode_steps=40,
+    curriculum=CurriculumSettings(every=100),
+)
+"""21 rounds."""
+
+
+@pytest.fixture(scope="module")
+def trainer() -> PaperTrainer:
+    """A compiled small training."""
+    return PaperTrainer(SMALL)
+
+
+@pytest.fixture(scope="module")
+def flown() -> dict[str, Any]:
+    """300 steps of an untrained actor, 40 an episode: transitions of a replay buffer, and what they were."""
+    config, steps = dataclasses.replace(SMALL, steps=301), 300
+    model = paper_world.model_of(config)
+    actor = td3.init_network(jax.random.key(1), [146, 8, 4])
+    chance = paper_world.draw_chance(jax.random.key(2), config, model, steps)
+
+    def one(world: paper_world.World, now: paper_world.Chance) -> tuple[paper_world.World, tuple]:
+        after, row, action = paper_world.fly(config, model, actor, world, now, jnp.float32(0.1))
+        return after, (world, row, action)
+
+    first = paper_world.start(jax.random.key(3), config)
+    _, (worlds, rows, actions) = jax.jit(lambda w, c: jax.lax.scan(one, w, c))(first, chance)
+    empty = paper_replay.create(config.steps, config.history)
+    buffer = paper_replay.write(empty, jnp.int32(0), rows, actions)
+    batch = paper_replay.draw(buffer, jnp.arange(steps), paper_world.told(config))
+    return {"worlds": worlds, "chance": chance, "actions": np.asarray(actions), "batch": batch}
+
+
+def test_replay_rebuilds_what_the_actor_saw(flown: dict[str, Any]) -> None:
+    worlds, batch = flown["worlds"], flown["batch"]
+    np.testing.assert_array_equal(batch.seen[:, 18:], worlds.actions)
+    np.testing.assert_array_equal(batch.action, flown["actions"])
+    noise = np.asarray(flown["chance"].noise, np.float32)
+    position = np.stack(worlds.state.position, axis=-1)
+    np.testing.assert_allclose(batch.seen[:, :3], position + noise[:, :3], atol=1e-7)
+    np.testing.assert_allclose(batch.seen[:, 12:15], np.stack(worlds.state.velocity, -1) + noise[:, 12:15])
+    ages = np.asarray(worlds.age)
+    assert (ages == 0).sum() > 5, "the flight is to have several episodes"
+    # Before an episode's start its history holds the action that keeps the rotors as they are.
+    for i in np.flatnonzero(ages < HISTORY):
+        assert not batch.seen[i, 18 : 18 + 4 * (HISTORY - ages[i])].any()
+
+
+def test_replay_gives_the_state_after_an_episode_too(flown: dict[str, Any]) -> None:
+    worlds, batch = flown["worlds"], flown["batch"]
+    ages = np.asarray(worlds.age)
+    goes_on = np.flatnonzero(ages[1:] > 0)
+    assert 0 < len(goes_on) < 299
+    for after, state in zip(jax.tree.leaves(batch.after), jax.tree.leaves(worlds.state), strict=True):
+        np.testing.assert_allclose(np.asarray(after)[goes_on], np.asarray(state)[goes_on + 1], atol=1e-6)
+    # The last actions seen after a step are those seen before it, and the step's own.
+    history = np.asarray(batch.seen_after)[:, 18:]
+    np.testing.assert_array_equal(history[:, :-4], np.asarray(batch.seen)[:, 22:])
+    np.testing.assert_array_equal(history[:, -4:], flown["actions"])
+    # Episodes that ended did so outside of the box, or after 40 steps.
+    ends = np.flatnonzero(ages[1:] == 0)
+    outside = np.abs(np.stack(batch.after.position, -1)).max(-1) > SMALL.bound
+    np.testing.assert_array_equal(batch.terminated, outside)
+    assert (outside[ends] | (ages[ends] == 39)).all()
+
+
+def test_rewards_follow_from_what_is_stored(flown: dict[str, Any]) -> None:
+    batch = flown["batch"]
+    p, v = np.stack(batch.state.position, -1), np.stack(batch.state.velocity, -1)
+    tilt, off = 1.0 - np.asarray(batch.state.attitude.w) ** 2, flown["actions"] - 0.334
+    for weights in (RewardSettings(), RewardSettings(6.0, 5.0, 0.014, 0.014), TARGET_WEIGHTS):
+        w = weights
+        cost = w.position * (p**2).sum(-1) + w.orientation * tilt + w.velocity * (v**2).sum(-1)
+        wanted = 2.0 - 0.5 * (cost + w.action * (off**2).sum(-1))
+        wanted = np.where(batch.terminated, 0.0, wanted)
+        np.testing.assert_allclose(paper_replay.reward(batch, weights), wanted, rtol=1e-5, atol=1e-5)
+    assert np.asarray(batch.terminated).any()
+
+
+def weights_at(config: PaperConfig, step: int) -> tuple[float, ...]:
+    """Position, orientation, velocity, action."""
+    w = paper.Weights.of(config).at(config, jnp.int32(step))
+    return tuple(float(x) for x in (w.position, w.orientation, w.velocity, w.action))
+
+
+def test_curriculum_changes_all_rewards_at_twice_100k_steps() -> None:
+    config = PaperConfig()
+    assert weights_at(config, 99_990) == pytest.approx((5.0, 5.0, 0.01, 0.01))
+    assert weights_at(config, 100_000) == pytest.approx((6.0, 5.0, 0.014, 0.014))
+    assert weights_at(config, 200_000) == pytest.approx((7.2, 5.0, 0.0196, 0.0196))
+    assert weights_at(config, 300_000) == pytest.approx((7.2, 5.0, 0.0196, 0.0196))
+    without = dataclasses.replace(config, ablation=AblationConfig(curriculum=False))
+    assert weights_at(without, 300_000) == pytest.approx((5.0, 5.0, 0.01, 0.01))
+    target = dataclasses.replace(config, ablation=AblationConfig(initial_reward=False))
+    assert weights_at(target, 0) == pytest.approx((40.0, 5.0, 1.0, 1.0))
+
+
+def test_rewards_keep_the_weights_of_their_time_without_recalculation(flown: dict[str, Any]) -> None:
+    weights = paper.Weights.of(SMALL).at(SMALL, jnp.arange(300))
+    rewards = np.asarray(paper_replay.reward(flown["batch"], weights))
+    first, third = (
+        np.asarray(paper_replay.reward(flown["batch"], paper.Weights.of(SMALL).at(SMALL, jnp.int32(step))))
+        for step in (0, 200)
+    )
+    np.testing.assert_allclose(rewards[:100], first[:100], rtol=1e-6)
+    assert not np.allclose(rewards[100:200], first[100:200])
+    # 201 steps have no third stage: the very last step changes nothing.
+    np.testing.assert_allclose(rewards[200:], third[200:], rtol=1e-6)
+
+
+def test_updates_follow_the_schedule(trainer: PaperTrainer) -> None:
+    result = trainer.train(0)
+    assert [p.step for p in result.curve] == [0, 100, 200]
+    # Critics after steps 60, 70 .. 200; the actor after 120, 140 .. 200.
+    assert [p.critic_updates for p in result.curve] == [0, 5, 15]
+    assert [p.actor_updates for p in result.curve] == [0, 0, 5]
+    assert result.final.progress.step == 200
+    assert result.best.progress.evaluation.length == max(p.evaluation.length for p in result.curve)
+
+
+def test_a_seed_gives_the_same_bits(trainer: PaperTrainer) -> None:
+    first, second, third = trainer.train(0), trainer.train(0, every=70), trainer.train(1)
+    assert [p.step for p in second.curve] == [0, 70, 140, 200]
+    for name, value in first.final.weights.items():
+        np.testing.assert_array_equal(value, second.final.weights[name])
+        assert not np.array_equal(value, third.final.weights[name])
+
+
+def test_the_weights_fly_without_jax(trainer: PaperTrainer) -> None:
+    weights = trainer.train(0).final.weights
+    vectors = np.random.default_rng(0).normal(size=(5, 146)).astype(np.float32)
+    flies = MlpPolicy(flight_spec(HISTORY), weights).act(vectors)
+    np.testing.assert_allclose(
+        flies, td3.act(jax.tree.map(jnp.asarray, weights), jnp.asarray(vectors)), atol=1e-5
+    )
+
+
+def bandit(key: jax.Array, n: int, actions: int = 4) -> td3.Transitions:
+    """One-step episodes that pay 1 - |a - 0.5|^2, with random inputs."""
+    of_inputs, of_action = jax.random.split(key)
+    seen = jax.random.uniform(of_inputs, (2, n, 3), minval=-1.0)
+    action = jax.random.uniform(of_action, (2, n, actions), minval=-1.0)
+    return td3.Transitions(
+        critic_input=jnp.concatenate([seen, action], -1),
+        reward=1.0 - jnp.square(action - 0.5).sum(-1),
+        continues=jnp.zeros((2, n)),
+        seen_after=seen.reshape(-1, 3),
+        critic_after=seen.reshape(-1, 3),
+        noise=jnp.zeros((2 * n, actions)),
+    )
+
+
+def test_td3_learns_a_bandit() -> None:
+    rates = td3.Rates(2e-3, 0.0)
+
+    def learn_critics(networks: td3.Networks, key: jax.Array) -> tuple[td3.Networks, jax.Array]:
+        return td3.update_critics(networks, bandit(key, 64, 1), 0.99, rates)
+
+    def learn_actor(networks: td3.Networks, key: jax.Array) -> tuple[td3.Networks, jax.Array]:
+        seen = bandit(key, 64).critic_after[:64]
+        return td3.update_actor(networks, seen, seen, rates)
+
+    @jax.jit
+    def learn(networks: td3.Networks, keys: jax.Array) -> tuple[td3.Networks, jax.Array, jax.Array]:
+        networks, losses = jax.lax.scan(learn_critics, networks, keys)
+        networks, values = jax.lax.scan(learn_actor, networks, keys)
+        return networks, losses, values
+
+    keys = jax.random.split(jax.random.key(1), 800)
+    networks, losses, values = learn(td3.create(jax.random.key(0), 3, 3, (32, 32), 1), keys)
+    assert float(losses[-20:].mean()) < 0.05 * float(losses[:5].mean())
+    assert float(values[-1]) > float(values[0])
+    actions = np.asarray(td3.act(networks.actor, bandit(jax.random.key(2), 64).seen_after))
+    np.testing.assert_allclose(actions.mean(), 0.5, atol=0.15)
+
+
+def test_targets_take_the_lesser_critic_and_stop_at_ends() -> None:
+    networks = td3.create(jax.random.key(0), 3, 3, (8,))
+    other = td3.create(jax.random.key(1), 3, 3, (8,))
+    networks = networks._replace(actor_target=other.actor, critic_targets=other.critics)
+    data = bandit(jax.random.key(2), 5)._replace(
+        continues=jnp.asarray([[1.0, 0, 1, 0, 1], [0.0, 1, 0, 1, 0]])
+    )
+
+    def dense(params: dict[str, np.ndarray], x: np.ndarray, n: int) -> np.ndarray:
+        return x @ params[f"layers.{n}.weight"] + params[f"layers.{n}.bias"]
+
+    actor = {name: np.asarray(w) for name, w in other.actor.items()}
+    action = np.tanh(dense(actor, np.tanh(dense(actor, np.asarray(data.seen_after), 0)), 1))
+    inputs = np.concatenate([data.critic_after, action], -1)
+    both = []
+    for i in range(2):
+        critic = {name: np.asarray(w[i]) for name, w in other.critics.items()}
+        both.append(dense(critic, np.tanh(dense(critic, inputs, 0)), 1)[:, 0])
+    least = np.minimum(*both).reshape(2, 5)
+    wanted = np.asarray(data.reward) + 0.9 * np.asarray(data.continues) * least
+    np.testing.assert_allclose(td3.targets(networks, data, 0.9), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_decay_spares_biases() -> None:
+    networks = td3.create(jax.random.key(0), 3, 3, (8,))
+    after, _ = td3.update_critics(networks, bandit(jax.random.key(1), 4), 0.9, td3.Rates(0.0, 0.25))
+    for name, value in networks.critics.items():
+        kept = 0.75 if name.endswith("weight") else 1.0
+        np.testing.assert_allclose(after.critics[name], kept * np.asarray(value), rtol=1e-6)
+    for name, value in networks.actor.items():
+        np.testing.assert_array_equal(after.actor[name], value)
+
+
+@pytest.mark.parametrize(
+    ("off", "seen", "critic_sees"),
+    [
+        ("disturbance", 146, 22),
+        ("observation_noise", 146, 28),
+        ("asymmetric_critic", 146, 146),
+        ("rotor_delay", 146, 24),
+        ("action_history", 18, 28),
+        ("reward_recalculation", 146, 28),
+        ("exploration_decay", 146, 28),
+    ],
+)
+def test_every_switch_leaves_out_its_part(off: str, seen: int, critic_sees: int) -> None:
+    config = dataclasses.replace(SMALL, ablation=AblationConfig(**{off: False}))
+    learner = jax.eval_shape(lambda key: paper.create(config, key), jax.random.key(0))
+    assert learner.networks.actor["layers.0.weight"].shape == (seen, 8)
+    assert learner.networks.critics["layers.0.weight"].shape == (2, critic_sees + 4, 8)
+    after = jax.eval_shape(lambda x: paper.advance(config, x, 0, 21), learner)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), learner
+    )
+    assert config.flight.reward == TARGET_WEIGHTS
+    assert config.flight.disturbance.force > 0.0, "evaluations leave nothing out"
+
+
+def test_rotors_without_delay_turn_as_told() -> None:
+    config = dataclasses.replace(SMALL, ablation=AblationConfig(rotor_delay=False, disturbance=False))
+    model = paper_world.model_of(config)
+    actor = td3.init_network(jax.random.key(1), [146, 8, 4])
+    chance = paper_world.draw_chance(jax.random.key(2), config, model, 1)
+    now = jax.tree.map(lambda x: x[0], chance)
+    world = paper_world.start(jax.random.key(3), config)
+    after, _, action = paper_world.fly(config, model, actor, world, now, jnp.float32(0.1))
+    np.testing.assert_allclose(after.state.rotors, 0.5 * (action + 1.0), atol=1e-6)
+    assert not np.any(after.wrench.force)
+
+
+def test_exploration_decays_from_500k_on() -> None:
+    config = PaperConfig()
+    factors = [float(paper.exploration(config, jnp.int32(n))) for n in (0, 499_990, 500_000, 600_000)]
+    assert factors == pytest.approx([1.0, 1.0, 0.9, 0.81])
+    off = dataclasses.replace(config, ablation=AblationConfig(exploration_decay=False))
+    assert float(paper.exploration(off, jnp.int32(900_000))) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 300_000}, "multiples of interval"),
+        ({"critic_warmup": 0}, "critic_warmup must be at least interval"),
+        ({"discount": 1.5}, "discount must be in"),
+        ({"hidden": ()}, "at least one positive width"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"exploration": -0.1}, "exploration must not be negative"),
+    ],
+)
+def test_settings_refuse_what_cannot_run(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(PaperConfig(), **change)
