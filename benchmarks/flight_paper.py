@@ -29,25 +29,19 @@ RESULTS = Path(__file__).parent / "results" / "quadrotor" / "l2f_paper.json"
 PEER = "learning-to-fly d07592d"
 
 
-def figures(progress: Progress) -> dict[str, float]:
-    """Step and quality of a policy."""
-    e = progress.evaluation
-    return {
-        "step": progress.step,
-        "length": e.length,
-        "alive": e.alive,
-        "return": e.reward,
-        "error_m": e.error,
-    }
-
-
 def record(seed: int, result: PaperResult) -> dict[str, Any]:
     """What is kept of a training."""
+    final, best = result.final.progress.evaluation, result.best.progress.evaluation
     return {
         "seed": seed,
         "train_cpu_s": result.train_s,
-        "final": figures(result.final.progress),
-        "best": figures(result.best.progress),
+        "final": {
+            "length": final.length,
+            "alive": final.alive,
+            "return": final.reward,
+            "error_m": final.error,
+        },
+        "best": {"step": result.best.progress.step, "length": best.length, "return": best.reward},
         "curve": [[p.step, p.evaluation.length, p.evaluation.reward] for p in result.curve],
     }
 

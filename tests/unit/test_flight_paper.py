@@ -283,6 +283,7 @@ def test_exploration_decays_from_500k_on() -> None:
     ("change", "message"),
     [
         ({"steps": 300_000}, "multiples of interval"),
+        ({"steps": 1}, "steps must be more than interval"),
         ({"critic_warmup": 0}, "critic_warmup must be at least interval"),
         ({"discount": 1.5}, "discount must be in"),
         ({"hidden": ()}, "at least one positive width"),

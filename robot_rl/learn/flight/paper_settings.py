@@ -131,6 +131,10 @@ class PaperConfig:
             value = getattr(self, name)
             require(value >= 0, f"{name} must not be negative, not {value}")
         require(
+            self.steps > self.interval,
+            f"steps must be more than interval ({self.interval}), not {self.steps}",
+        )
+        require(
             (self.steps - 1) % self.interval == 0 and self.evaluate_every % self.interval == 0,
             f"steps - 1 ({self.steps - 1}) and evaluate_every ({self.evaluate_every}) must be multiples of "
             f"interval ({self.interval})",
