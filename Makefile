@@ -17,10 +17,11 @@ LIBRARIES := libEGL.so.1 libOpenGL.so.0 libGL.so.1 libgthread-2.0.so.0 libusb-1.
 PACKAGES := python3-venv libegl1 libopengl0 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 # Programs that the tests start, and the Debian packages that hold them: a browser for the console's pages (it
-# draws nothing without a font), the daemon of 3-D mice, and what builds and runs the firmware.
-PROGRAMS := chromium spacenavd cc cmake arm-none-eabi-gcc qemu-system-arm
-PROGRAM_PACKAGES := chromium fonts-dejavu-core spacenavd gcc libc6-dev make cmake gcc-arm-none-eabi \
-	libnewlib-arm-none-eabi qemu-system-arm
+# draws nothing without a font), and the daemon of 3-D mice. Below: what builds and runs the firmware.
+PROGRAMS := chromium spacenavd
+PROGRAM_PACKAGES := chromium fonts-dejavu-core spacenavd
+FIRMWARE_PROGRAMS := cc cmake arm-none-eabi-gcc qemu-system-arm
+FIRMWARE_PACKAGES := gcc libc6-dev make cmake gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
 # DEMO passes options on: make demo DEMO="--seed 1 --headless"
 DEMO ?=
@@ -28,7 +29,8 @@ DEMO ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-pixels test test-learning check fmt system-deps test-deps bench docs
+.PHONY: help setup demo demo-pixels fly test test-learning check fmt system-deps test-deps firmware-deps \
+	bench docs
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -41,6 +43,9 @@ demo: setup system-deps ## Teach a simulated Franka to pick a cube, from nothing
 
 demo-pixels: $(VENV)/.see system-deps ## Teach it through two cameras, with a reward learned from labels
 	$(BIN)/robot-rl demo-pixels $(DEMO)
+
+fly: setup system-deps firmware-deps ## Teach a quadrotor to fly in seconds, on a microcontroller
+	$(BIN)/robot-rl fly $(DEMO)
 
 test: $(VENV)/.dev test-deps ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
@@ -75,11 +80,20 @@ system-deps: ## Install the system packages that are needed, or say which they a
 	done; \
 	$(call install,$(PACKAGES),Without the libraries there is no off-screen rendering: no video and no cameras.)
 
-test-deps: system-deps # and the programs that tests start
-	@missing=; for program in $(PROGRAMS); do \
-		PATH="$$PATH:/sbin:/usr/sbin" command -v "$$program" >/dev/null || missing="$$missing $$program"; \
-	done; \
+test-deps: system-deps firmware-deps # and the programs that tests start
+	@$(call lacking,$(PROGRAMS)) \
 	$(call install,$(PROGRAM_PACKAGES),Tests that need them are left out (under CI: fail).)
+
+firmware-deps:
+	@$(call lacking,$(FIRMWARE_PROGRAMS)) \
+	$(call install,$(FIRMWARE_PACKAGES),Without them firmware can be exported and not built.)
+
+# Put the programs that are not here into $$missing.
+define lacking
+missing=; for program in $(1); do \
+	PATH="$$PATH:/sbin:/usr/sbin" command -v "$$program" >/dev/null || missing="$$missing $$program"; \
+done;
+endef
 
 # Install packages where something is $$missing, or say which, and what follows from it.
 define install

@@ -32,6 +32,7 @@ COMMANDS = {
     "data": ("data", "list, show, trim, relabel, merge, export and import data sets"),
     "export": ("export", "write a policy as a C header for a microcontroller, or as an ONNX model"),
     "calibrate": ("calibrate", "identify a quadrotor from logs of its flights"),
+    "fly": ("fly", "teach a quadrotor to hover in seconds, and fly it as a microcontroller would"),
     "bench": ("bench", "run a benchmark of the source tree"),
     "doctor": ("doctor", "say what is missing on this machine and how to get it"),
 }
