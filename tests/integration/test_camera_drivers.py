@@ -179,7 +179,7 @@ def test_a_library_that_is_not_installed(
 ) -> None:
     monkeypatch.delitem(sys.modules, f"drivers.cameras.{driver}")
     monkeypatch.setitem(sys.modules, module, None)  # makes its import fail
-    with pytest.raises(MissingDependencyError, match=r"camera 'wrist' needs it.*robot-rl\[cameras\]"):
+    with pytest.raises(MissingDependencyError, match=r"camera 'wrist' needs it.*robot-rl\[devices\]"):
         open_camera(CameraConfig(driver=driver, device="0"), "wrist")
 
 
