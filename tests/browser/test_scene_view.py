@@ -91,12 +91,12 @@ def pixel(point: np.ndarray) -> np.ndarray:
 
 
 def is_drawn(page: Page) -> bool:
-    """The arm is white, and all around it is dark."""
+    """The arm is the brightest by far; how bright it is grows with the pictures, of which there are few."""
     try:
         picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))
     except TimeoutError:  # the page is busy drawing
         return False
-    return bool(0.02 < (picture > 180).mean() < 0.3)
+    return bool(0.02 < (picture > 80).mean() < 0.3)
 
 
 def test_it_draws_and_its_handle_can_be_dragged(served: Served, chromium: Browser) -> None:
@@ -112,6 +112,7 @@ def test_it_draws_and_its_handle_can_be_dragged(served: Served, chromium: Browse
         deadline = time.monotonic() + PATIENCE
         while not is_drawn(page):
             assert time.monotonic() < deadline, f"nothing is drawn: {errors}"
+            page.wait_for_timeout(500)  # screenshots without a pause leave no time to draw
         for width in (WIDTH, 900):
             page.set_viewport_size({"width": width, "height": HEIGHT})
             assert not page.get_by_text("Save Canvas").is_visible()
