@@ -14,8 +14,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 collect_ignore_glob = [] if CHROMIUM or os.environ.get("CI") else ["test_*"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
+    """A browser. Its client keeps an event loop running in this thread: it ends before other tests begin."""
     from playwright.sync_api import sync_playwright
 
     # WebGL in software: there is no graphics card where tests run.
