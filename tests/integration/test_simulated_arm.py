@@ -250,9 +250,9 @@ def test_without_commands_the_arm_stops() -> None:
     state = arm.reset(episode(2))
     far = ArmCommand(state.stamp, tool_down(np.array([0.68, 0.3, 0.3]), 0.0), False)
     arm.command(far)
-    arm.advance(0.2)
+    arm.advance(0.16)
     assert not arm.safety.holding
-    arm.advance(0.06)
+    arm.advance(0.04)
     assert arm.safety.holding and arm.safety.reasons == ("command timeout",)
     arm.advance(1.0)
     held = arm.state()
