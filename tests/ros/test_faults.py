@@ -223,7 +223,7 @@ def test_a_missing_learner_is_named(tmp_path: Path) -> None:
 
 def test_a_robot_that_stalls_in_mid_episode_is_named(tmp_path: Path) -> None:
     config = reach(session__max_steps=100_000)
-    impatient = {"actor": {"stall_timeout": 1.0}}
+    impatient = {"actor": {"stall_timeout": 3.0}}
     with running(tmp_path / "run", config, policy="random", record=False, parameters=impatient) as graph:
         graph.wait(lambda: (graph.out / "results.jsonl").exists())
         graph.kill("robot", signal.SIGSTOP)

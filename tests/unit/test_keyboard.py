@@ -151,7 +151,9 @@ print("ready", flush=True)
 def start_in(typist: Typist, body: str) -> subprocess.Popen[str]:
     """A program whose controlling terminal this is, as one that was started from a shell."""
     leader = (
-        "import fcntl, os, sys, termios\n"
+        "import fcntl, os, signal, sys, termios\n"
+        # What runs in a shell's background ignores it, and so would we.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "os.setsid()\n"
         "fcntl.ioctl(os.open(sys.argv[1], os.O_RDWR), termios.TIOCSCTTY, 0)\n"
         f"exec({IN_A_TERMINAL.format(body=body)!r})"
