@@ -75,7 +75,7 @@ class TrainingProgress:
             text = f"{done} of {total} episodes"
         elif phase == "demonstrations":
             done, total = sum(r.success for r in record.demonstrations), session.demonstrations
-            text = f"{done}/{total}, {record.demonstration_steps:.0f} steps each"
+            text = f"{done}/{total}" + (f", {record.demonstration_steps:.0f} steps each" if done else "")
         elif phase == "practice":
             recent = record.practice[-RECENT:]
             alone = sum(r.success and not r.human_steps for r in recent)
@@ -83,7 +83,7 @@ class TrainingProgress:
             done, total = record.steps, session.config.max_steps
             updates_per_second = done * self._utd_ratio / max(self._practice_s, 1e-9)
             text = (
-                f"{done} steps, alone {100 * alone // len(recent)} %, person {100 * human:.0f} %, "
+                f"{done} steps, alone {100 * alone // max(len(recent), 1)} %, person {100 * human:.0f} %, "
                 f"{record.interventions} interventions, {updates_per_second:.0f} updates/s"
             )
         else:

@@ -12,7 +12,7 @@ from robot_rl.cli.record_live import Recording, course, device_at, is_kept
 from robot_rl.cli.report import TrainingProgress
 from robot_rl.core.errors import ConfigError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
-from robot_rl.env.session import Session
+from robot_rl.env.session import PHASES, Session
 
 
 def recording(labels: bool = False) -> Recording:
@@ -71,3 +71,11 @@ def test_without_a_bar_each_standstill_is_a_line(capsys: pytest.CaptureFixture[s
         "waiting: start begins demonstration 1 of 1",
         "paused: paused by page-1: start goes on",
     ]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_phase_is_shown_before_its_first_episode(phase: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tasks.load("franka_reach")
+    with TrainingProgress(Session(config.session, 0, 1), config.learner.utd_ratio) as progress:
+        progress.standing(phase, "running", "")
+    assert "nan" not in capsys.readouterr().err
