@@ -23,7 +23,7 @@ from sim.arm.scene import tool_down
 from sim.arm.settings import ArmSimConfig
 
 WIDTH, HEIGHT = 420, 330
-PATIENCE = 120.0
+PATIENCE = 300.0
 # Without a graphics card a picture takes long: fewer of them leave the page time for the mouse.
 CALM = """
 const draw = requestAnimationFrame.bind(window);
