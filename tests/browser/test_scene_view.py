@@ -99,6 +99,8 @@ def is_drawn(page: Page) -> bool:
     return bool(0.02 < (picture > 80).mean() < 0.3)
 
 
+# A view that is drawn in software stops now and then, and with it every question to the page.
+@pytest.mark.hardware
 def test_it_draws_and_its_handle_can_be_dragged(served: Served, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     page.set_default_timeout(1000.0 * PATIENCE)
