@@ -13,6 +13,7 @@ from robot_rl.nodes.console_curves import Curves
 from robot_rl.nodes.convert import json_from
 from robot_rl.nodes.messages import EpisodeEvent
 from robot_rl.nodes.qos import LATCHED, STREAM
+from robot_rl.nodes.results_file import read_results
 from tests.ros.graphs import reach, running
 from tests.ros.probe import probing
 
@@ -30,13 +31,21 @@ def test_a_console_that_comes_later_shows_the_same_curves(tmp_path: Path) -> Non
     model, later = Model(), Model()
     live = Curves(model)
     with running(tmp_path / "run", config) as graph, probing(graph) as probe:
-        probe.node.create_subscription(
-            String, "episode/event", lambda m: live.on_event(json_from(EpisodeEvent, m)), STREAM
-        )
+        ended = []
+
+        def on_event(message: String) -> None:
+            event = json_from(EpisodeEvent, message)
+            live.on_event(event)
+            if event.event == "end":
+                ended.append(event.index)
+
+        probe.node.create_subscription(String, "episode/event", on_event, STREAM)
         probe.node.create_subscription(
             String, "learner/metrics", lambda m: live.on_metrics(json.loads(m.data)), LATCHED
         )
         probe.wait(graph.check)
+        *_, last = read_results(graph.out / "results.jsonl")
+        probe.wait(lambda: last.episode.index in ended)  # it may come after the actor's end
     live.show()
 
     restored = Curves(later)
