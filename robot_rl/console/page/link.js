@@ -34,7 +34,7 @@ export class Link {
   }
 
   hear(data) {
-    if (data instanceof ArrayBuffer) {
+    if (typeof data !== "string") {
       const camera = new Uint8Array(data, 0, 1)[0];
       this.on.picture(camera, new Blob([new Uint8Array(data, 1)], { type: "image/jpeg" }));
       return;
