@@ -23,8 +23,8 @@ from policies.bundle import load_bundle
 from robot_rl.data.run_directory import machine, write_json
 from robot_rl.learn import adam
 from robot_rl.learn.compile import cpu_options, use_disk_cache, use_one_thread
+from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
 from robot_rl.learn.flight.gradient import act
-from robot_rl.learn.flight.worlds import arrays_of, outline, with_arrays
 from sim.quadrotor.dynamics import Array, State
 from sim.quadrotor.dynamics import step as integrate
 from sim.quadrotor.environment import Flight, observe, reset, step

@@ -70,7 +70,7 @@ def train(name: str, task: FlightTask, seeds: range) -> dict[str, Any]:
     from robot_rl.learn.flight.judge import Judge
     from robot_rl.learn.flight.trainer import Trainer
 
-    trainer = Trainer(task.gradient, task.training, task.spec, task.ablation.rotor_delay)
+    trainer = Trainer(task.gradient, task.training, task.spec)
     kept["compile_cpu_s"] = round(trainer.compile_cpu_s, 2)
     judges = {
         vehicle: Judge(task.spec, flown, task.episodes) for vehicle, flown in task.evaluations().items()

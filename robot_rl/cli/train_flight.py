@@ -137,7 +137,7 @@ def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]
 
     run.say("compiling")
     settings = task.gradient
-    trainer = Trainer(settings, task.training, task.spec, task.ablation.rotor_delay)
+    trainer = Trainer(settings, task.training, task.spec)
     curve: list[tuple[int, Mapping[str, float]]] = []
 
     def on_block(updates: int, metrics: Mapping[str, float]) -> None:

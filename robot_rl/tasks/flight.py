@@ -66,13 +66,15 @@ class FlightTask:
 
     @property
     def training(self) -> FlightSettings:
-        """What is flown in training, with what is left out."""
-        flight = self.flight
+        """What is flown in training: from any point of the reference, and without what is left out."""
+        flight, ablation = self.flight, self.ablation
         return dataclasses.replace(
             flight,
-            noise=flight.noise if self.ablation.observation_noise else QUIET,
-            disturbance=flight.disturbance if self.ablation.disturbance else NO_DISTURBANCE,
-            history=flight.history if self.ablation.action_history else 0,
+            vehicle=dataclasses.replace(flight.vehicle, rotor_delay=ablation.rotor_delay),
+            start=dataclasses.replace(flight.start, anywhere=True),
+            noise=flight.noise if ablation.observation_noise else QUIET,
+            disturbance=flight.disturbance if ablation.disturbance else NO_DISTURBANCE,
+            history=flight.history if ablation.action_history else 0,
         )
 
     @property

@@ -35,6 +35,8 @@ class Flight(NamedTuple):
     """The last actions, (..., 4 history), oldest first."""
     steps: Array
     """Steps since the episode started, int32."""
+    ahead: Array
+    """Steps of the reference before the episode, int32; 0 where episodes start at its beginning."""
     model: Model
     """What flies."""
     reference: Reference
@@ -63,13 +65,19 @@ def reset(key: jax.Array, settings: FlightSettings, shape: tuple[int, ...]) -> F
     keys = jax.random.split(key, 5)
     model = draw_model(keys[0], shape, settings.vehicle)
     reference = draw_reference(keys[1], shape, settings.reference)
-    state = draw_start(keys[2], shape, settings.start, goal(reference, jnp.zeros(shape)))
+    ahead: Array = 0
+    if settings.start.anywhere and settings.reference.kind != "hover":
+        course = settings.reference.ramp + settings.reference.period
+        ahead = jax.random.randint(jax.random.fold_in(key, 5), shape, 0, round(course / PERIOD))
+    then = goal(reference, jnp.broadcast_to(PERIOD * ahead, shape))
+    state = draw_start(keys[2], shape, settings.start, then)
     # The history says what the rotors were told: to turn at the speed that they have.
     told = 2.0 * settings.start.rotors - 1.0
     return Flight(
         state=state,
         actions=past_actions(shape, settings.history, told),
         steps=jnp.zeros(shape, jnp.int32),
+        ahead=ahead,
         model=model,
         reference=reference,
         disturbance=draw_disturbance(keys[3], shape, model, settings.disturbance),
@@ -79,7 +87,12 @@ def reset(key: jax.Array, settings: FlightSettings, shape: tuple[int, ...]) -> F
 
 def goal_of(flight: Flight, settings: FlightSettings) -> Goal:
     """The reference of each drone now, with its previews."""
-    return goal(flight.reference, PERIOD * flight.steps, settings.preview)
+    return goal(flight.reference, reference_time(flight), settings.preview)
+
+
+def reference_time(flight: Flight) -> Array:
+    """How long each reference has been moving [s]."""
+    return PERIOD * (flight.ahead + flight.steps)
 
 
 def observe(flight: Flight, settings: FlightSettings) -> Array:
@@ -108,7 +121,7 @@ def step(flight: Flight, action: Array, settings: FlightSettings) -> tuple[Fligh
         ),
         key=jax.random.fold_in(flight.key, 2),
     )
-    target = goal(after.reference, PERIOD * after.steps).position
+    target = goal(after.reference, reference_time(after)).position
     x, y, z = (jnp.abs(a - b) for a, b in zip(state.position, target, strict=True))
     # Written as "not inside", so that what is not a number is outside.
     terminated = ~((jnp.maximum(jnp.maximum(x, y), z) <= settings.bound) & _finite(state))

@@ -56,10 +56,19 @@ def observe(state: State, actions: Array, goal: Goal = HOVER_GOAL) -> Array:
 
 def add_noise(key: jax.Array, observation: Array, settings: NoiseSettings) -> Array:
     """White noise on what is measured: not on the reference, nor on the past actions."""
-    s = settings
-    deviation = jnp.asarray([s.position] * 3 + [s.rotation] * 9 + [s.velocity] * 3 + [s.rates] * 3)
-    noise = deviation * jax.random.normal(key, (*observation.shape[:-1], MEASURED))
+    noise = draw_noise(key, settings, observation.shape[:-1])
     return jnp.concatenate([observation[..., :MEASURED] + noise, observation[..., MEASURED:]], axis=-1)
+
+
+def draw_noise(key: jax.Array, settings: NoiseSettings, shape: tuple[int, ...]) -> Array:
+    """Noise of what is measured, (*shape, 18)."""
+    return deviations(settings) * jax.random.normal(key, (*shape, MEASURED))
+
+
+def deviations(settings: NoiseSettings) -> Array:
+    """Standard deviations of what is measured, (18,)."""
+    s = settings
+    return jnp.asarray([s.position] * 3 + [s.rotation] * 9 + [s.velocity] * 3 + [s.rates] * 3)
 
 
 def past_actions(shape: tuple[int, ...], history: int, action: float = 0.0) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from sim.quadrotor.dynamics import Array, Model, Vector
 from sim.quadrotor.parameters import load_parameters
-from sim.quadrotor.settings import RandomisationSettings
+from sim.quadrotor.settings import PERIOD, RandomisationSettings
 
 
 def draw_model(key: jax.Array, shape: tuple[int, ...], settings: RandomisationSettings) -> Model:
@@ -22,6 +22,8 @@ def draw_model(key: jax.Array, shape: tuple[int, ...], settings: RandomisationSe
         model = choose(of_set, shape, models)
     if any((settings.mass, settings.inertia, settings.thrust, settings.torque, settings.lag)):
         model = _scattered(of_scatter, shape, model, settings)
+    if not settings.rotor_delay:
+        model = model._replace(spin_up_time=PERIOD, spin_down_time=PERIOD)
     if settings.battery < 1.0:
         model = on_battery(model, jax.random.uniform(of_battery, shape, minval=settings.battery))
     if settings.thrust_to_weight > 1.0:

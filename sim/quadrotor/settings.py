@@ -43,6 +43,8 @@ class StartSettings:
     """Largest angular velocity about each axis [rad/s]."""
     rotors: float = 0.5
     """Speed of the rotors, as part of the highest."""
+    anywhere: bool = False
+    """Start at any point of a reference that moves, instead of at its beginning."""
 
     def __post_init__(self) -> None:
         _within(self, guidance=(0.0, 1.0), angle=(0.0, math.pi), rotors=(0.0, 1.0))
@@ -116,6 +118,8 @@ class RandomisationSettings:
     """Scatter of the drag torque over the thrust."""
     lag: float = 0.0
     """Scatter of the rotors' time constants, each on its own."""
+    rotor_delay: bool = True
+    """Rotors take their time. Otherwise they follow their commands within a period."""
     battery: float = 1.0
     """Lowest level of the battery's voltage, with which all rotors' speeds scale; uniform up to 1."""
     thrust_to_weight: float = 1.0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policies.mlp_policy import MlpPolicy
-from robot_rl.learn.flight import worlds
+from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
 from robot_rl.learn.flight.gradient import (
     Cost,
     Inputs,
@@ -23,6 +23,7 @@ from robot_rl.learn.flight.settings import CostSettings, GradientSettings
 from robot_rl.learn.flight.trainer import Trainer
 from robot_rl.tasks.flight import SCALES
 from sim.quadrotor.dynamics import Quaternion, State, Vector
+from sim.quadrotor.environment import Flight, reset
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.references import HOVER_GOAL
 from sim.quadrotor.settings import DisturbanceSettings, FlightSettings, ReferenceSettings
@@ -37,6 +38,10 @@ SMALL = GradientSettings(
 def state(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), rates=(0.0, 0.0, 0.0)) -> State:
     level = Quaternion(0.0, 0.0, 0.0, 1.0)
     return State(Vector(*position), level, Vector(*velocity), Vector(*rates), (0.5, 0.5, 0.5, 0.5))
+
+
+def drawn(task: FlightSettings, shape: tuple[int, ...]) -> Flight:
+    return reset(jax.random.key(1), task, shape)._replace(key=None)
 
 
 def cost_of(flown: State, **weights: float) -> float:
@@ -71,8 +76,8 @@ def test_the_wall_stands_where_it_should():
 def test_the_exported_weights_are_the_same_policy():
     """Training sees (seen - centre) / scale, a bundle's runtime seen / scale."""
     inputs = inputs_of(TASK, SPEC.observation.vector_scale)
-    fresh = worlds.draw(jax.random.key(0), TASK, (1, SMALL.worlds))
-    pilot = create(SMALL, TASK, worlds.arrays_of(fresh), 3)
+    fresh = drawn(TASK, (1, SMALL.worlds))
+    pilot = create(SMALL, TASK, arrays_of(fresh), 3)
     seen = np.random.default_rng(0).normal(size=(50, SPEC.observation.vector_size)).astype(np.float32)
     trained = act(pilot.params, (seen - inputs.centre) / inputs.scale)
     flown = MlpPolicy(SPEC, exported(pilot.params, inputs)).act(seen)
@@ -80,31 +85,33 @@ def test_the_exported_weights_are_the_same_policy():
 
 
 def test_a_new_policy_hovers_whatever_it_sees():
-    fresh = worlds.draw(jax.random.key(0), TASK, (1, SMALL.worlds))
-    pilot = create(SMALL, TASK, worlds.arrays_of(fresh), 0)
+    fresh = drawn(TASK, (1, SMALL.worlds))
+    pilot = create(SMALL, TASK, arrays_of(fresh), 0)
     action = act(pilot.params, np.zeros((1, SPEC.observation.vector_size), np.float32))
     np.testing.assert_allclose(action, 0.334, atol=1e-3)
     assert len(set(np.asarray(pilot.age).tolist())) > 1
 
 
 def test_worlds_around_a_path_start_anywhere_along_it():
-    task = dataclasses.replace(TASK, reference=ReferenceSettings(kind="figure-eight"))
-    flight = worlds.draw(jax.random.key(1), task, (500,))
-    assert 0 <= int(flight.steps.min()) < 20
-    assert 730 < int(flight.steps.max()) < 750
+    start = dataclasses.replace(TASK.start, anywhere=True)
+    task = dataclasses.replace(TASK, start=start, reference=ReferenceSettings(kind="figure-eight"))
+    flight = drawn(task, (500,))
+    assert 0 <= int(flight.ahead.min()) < 20
+    assert 730 < int(flight.ahead.max()) < 750
     assert float(jnp.abs(flight.state.position.x).max()) > 1.0
 
 
 def test_without_rotor_delay_rotors_follow_at_once():
-    flight = worlds.draw(jax.random.key(1), TASK, (4,), rotor_delay=False)
+    vehicle = dataclasses.replace(TASK.vehicle, rotor_delay=False)
+    flight = drawn(dataclasses.replace(TASK, vehicle=vehicle), (4,))
     assert flight.model.spin_up_time == flight.model.spin_down_time == 0.01
 
 
 def test_only_arrays_are_carried_and_constants_stay():
-    flight = worlds.draw(jax.random.key(1), TASK, (4,))
+    flight = drawn(TASK, (4,))
     assert flight.model.mass == 0.027
-    arrays = worlds.arrays_of(flight)
-    again = worlds.with_arrays(worlds.outline(flight), [a + 1 for a in arrays])
+    arrays = arrays_of(flight)
+    again = with_arrays(outline(flight), [a + 1 for a in arrays])
     assert again.model == flight.model
     np.testing.assert_array_equal(again.state.position.x, flight.state.position.x + 1)
 
@@ -113,10 +120,10 @@ def test_the_gradient_is_that_of_the_cost():
     """Automatic derivative through policy, sensors, gusts and Runge-Kutta against a finite difference."""
     task = dataclasses.replace(TASK, disturbance=DisturbanceSettings(gust=0.1))
     inputs = Inputs(*map(jnp.asarray, inputs_of(task, SPEC.observation.vector_scale)))
-    fresh = worlds.draw(jax.random.key(2), task, (1, 4))
+    fresh = drawn(task, (1, 4))
     small = dataclasses.replace(SMALL, worlds=4)
-    pilot = create(small, task, worlds.arrays_of(fresh), 1)
-    flight = worlds.with_arrays(fresh, pilot.flights)
+    pilot = create(small, task, arrays_of(fresh), 1)
+    flight = with_arrays(fresh, pilot.flights)
     rng = np.random.default_rng(0)
     direction = {name: rng.normal(size=value.shape) for name, value in pilot.params.items()}
 

@@ -19,17 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from robot_rl.learn import adam
-from robot_rl.learn.flight import worlds
+from robot_rl.learn.flight.arrays import arrays_of, with_arrays
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
 from robot_rl.learn.networks import Params, depth
 from sim.quadrotor.disturbance import blow
 from sim.quadrotor.dynamics import Array, State, Vector
 from sim.quadrotor.dynamics import step as integrate
-from sim.quadrotor.environment import Flight
-from sim.quadrotor.observation import MEASURED, observe, remember, rotors_of
+from sim.quadrotor.environment import Flight, reference_time, replace_where
+from sim.quadrotor.observation import MEASURED, draw_noise, observe, remember, rotors_of
 from sim.quadrotor.parameters import load_parameters
 from sim.quadrotor.references import Goal, goal
-from sim.quadrotor.settings import PERIOD, QUIET, FlightSettings, NoiseSettings
+from sim.quadrotor.settings import PERIOD, QUIET, FlightSettings
 
 BETA_2 = 0.99
 """Adam's decay of second moments: a few hundred updates leave no time for the usual 0.999."""
@@ -187,13 +187,6 @@ def _bent(square: Array, at: float) -> Array:
     return jnp.where(far, at * (2.0 * jnp.sqrt(jnp.where(far, square, 1.0)) - at), square)
 
 
-def draw_noise(key: jax.Array, settings: NoiseSettings, shape: tuple[int, ...]) -> Array:
-    """Noise of what is measured, (*shape, 18)."""
-    s = settings
-    deviation = [s.position] * 3 + [s.rotation] * 9 + [s.velocity] * 3 + [s.rates] * 3
-    return jnp.asarray(deviation) * jax.random.normal(key, (*shape, MEASURED))
-
-
 def fly(
     params: Params, inputs: Inputs, task: FlightSettings, flight: Flight, key: jax.Array, steps: int
 ) -> tuple[Flight, tuple[State, Array, Goal]]:
@@ -206,9 +199,10 @@ def fly(
     worlds_shape = flight.steps.shape
     noise_key, gust_key = jax.random.split(key)
     # References and noise depend on no action: they are computed for all steps at once.
-    times = PERIOD * (flight.steps + jnp.arange(steps + 1).reshape(-1, *(1 for _ in worlds_shape)))
+    later = jnp.arange(steps + 1).reshape(-1, *(1 for _ in worlds_shape))
+    times = reference_time(flight) + PERIOD * later
     goals = goal(flight.reference, times, task.preview)
-    before, after = ([a[part] for a in worlds.arrays_of(goals)] for part in (slice(0, -1), slice(1, None)))
+    before, after = ([a[part] for a in arrays_of(goals)] for part in (slice(0, -1), slice(1, None)))
     noise = None
     if task.noise != QUIET:
         noise = draw_noise(noise_key, task.noise, (steps, *worlds_shape)) / inputs.scale[:MEASURED]
@@ -219,7 +213,7 @@ def fly(
     def step(carry: tuple, given: tuple) -> tuple[tuple, tuple[State, Array]]:
         state, actions, gust = carry
         wanted, noise, key = given
-        exact = observe(state, actions, worlds.with_arrays(goals, wanted))
+        exact = observe(state, actions, with_arrays(goals, wanted))
         seen = (exact - inputs.centre) / inputs.scale
         if noise is not None:
             seen = jnp.concatenate([seen[..., :MEASURED] + noise, seen[..., MEASURED:]], axis=-1)
@@ -238,7 +232,7 @@ def fly(
         steps=flight.steps + steps,
         disturbance=air._replace(gust=gust) if windy else air,
     )
-    return flight, (states, taken, worlds.with_arrays(goals, after))
+    return flight, (states, taken, with_arrays(goals, after))
 
 
 def update(
@@ -262,12 +256,12 @@ def update(
         index: Number of the update.
     """
     inputs, cost, schedule = knobs
-    flight = worlds.with_arrays(fresh, pilot.flights)
+    flight = with_arrays(fresh, pilot.flights)
     hover = hover_action(task)
 
     def loss(params: Params) -> tuple[Array, list[Array]]:
         end, (states, actions, goals) = fly(params, inputs, task, flight, key, settings.window)
-        return step_cost(cost, states, actions, goals, hover).mean(), worlds.arrays_of(end)
+        return step_cost(cost, states, actions, goals, hover).mean(), arrays_of(end)
 
     (mean, arrays), gradient = jax.value_and_grad(loss, has_aux=True)(pilot.params)
     norm = jnp.sqrt(sum(jnp.square(g).sum() for g in gradient.values()))
@@ -278,13 +272,13 @@ def update(
     fall = schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + jnp.cos(math.pi * part))
     rate = schedule.rate * fall * jnp.minimum((index + 1) / schedule.warmup, 1.0)
     params, moments = adam.step(pilot.params, gradient, pilot.moments, rate, BETA_2)
-    end = worlds.with_arrays(fresh, arrays)
-    off = _less(end.state.position, goal(end.reference, PERIOD * end.steps).position)
+    end = with_arrays(fresh, arrays)
+    off = _less(end.state.position, goal(end.reference, reference_time(end)).position)
     # Written as "not inside", so that what is not a number is outside.
     lost = ~(jnp.maximum(jnp.maximum(abs(off.x), abs(off.y)), abs(off.z)) <= task.bound)
     age = pilot.age + 1
     anew = lost | (age >= settings.windows)
-    flights = worlds.renew(anew, worlds.arrays_of(fresh), worlds.arrays_of(end))
+    flights = arrays_of(replace_where(anew, fresh, end))
     metrics = Metrics(mean, norm, jnp.sqrt(_square(off)).mean(), lost.mean(), invalid.astype(jnp.float32))
     return Pilot(params, moments, flights, jnp.where(anew, 0, age)), metrics
 
@@ -306,8 +300,8 @@ def update_block(
 
     def body(pilot: Pilot, given: tuple[list[Array], jax.Array, Array]) -> tuple[Pilot, Metrics]:
         arrays, key, index = given
-        return update(settings, task, knobs, pilot, worlds.with_arrays(fresh, arrays), key, index)
+        return update(settings, task, knobs, pilot, with_arrays(fresh, arrays), key, index)
 
     keys = jax.random.split(key, settings.block)
     numbers = first + jnp.arange(settings.block)
-    return jax.lax.scan(body, pilot, (worlds.arrays_of(fresh), keys, numbers))
+    return jax.lax.scan(body, pilot, (arrays_of(fresh), keys, numbers))

@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_rl.core.spec import EnvSpec
 from robot_rl.learn.compile import cpu_options
-from robot_rl.learn.flight import worlds
+from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
 from robot_rl.learn.flight.gradient import (
     Cost,
     Metrics,
@@ -25,6 +25,7 @@ from robot_rl.learn.flight.gradient import (
 )
 from robot_rl.learn.flight.settings import GradientSettings
 from sim.quadrotor.dynamics import Array
+from sim.quadrotor.environment import reset
 from sim.quadrotor.settings import FlightSettings
 
 OnBlock = Callable[[int, Mapping[str, float]], None]
@@ -56,12 +57,9 @@ class Trainer:
         settings: Of the training.
         task: What is flown.
         spec: What the policy sees and commands.
-        rotor_delay: Off, all rotors follow their commands within a period.
     """
 
-    def __init__(
-        self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec, rotor_delay: bool = True
-    ) -> None:
+    def __init__(self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec) -> None:
         began, began_wall = time.process_time(), time.monotonic()
         self.task = task
         self._inputs = inputs_of(task, spec.observation.vector_scale)
@@ -70,14 +68,14 @@ class Trainer:
         outlines = []
 
         def draw(key: jax.Array) -> list[Array]:
-            fresh = worlds.draw(key, task, shape, rotor_delay)
-            outlines.append(worlds.outline(fresh))
-            return worlds.arrays_of(fresh)
+            fresh = reset(key, task, shape)._replace(key=None)  # chance comes from outside
+            outlines.append(outline(fresh))
+            return arrays_of(fresh)
 
         def block(
             knobs: Any, pilot: Pilot, arrays: list[Array], key: jax.Array, first: Array
         ) -> tuple[Pilot, Metrics]:
-            fresh = worlds.with_arrays(outlines[0], arrays)
+            fresh = with_arrays(outlines[0], arrays)
             return update_block(settings, task, knobs, pilot, fresh, key, first)
 
         options = cpu_options() if jax.default_backend() == "cpu" else {}
