@@ -9,7 +9,6 @@ of settings starts anew. Times are processor times of one thread, without compil
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import importlib
@@ -20,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,28 +136,25 @@ def until_it_flies() -> list[report.Result]:
     return results
 
 
+def presets(seeds: range, only: Sequence[str] | None = None) -> list[report.Result]:
+    """The figures of these presets, or of all; what was trained already is not trained again."""
+    known = flights()
+    chosen = known if only is None else only
+    return [row for name in chosen for row in rows(name, train(name, known[name], seeds))]
+
+
 def main() -> int:
     known = flights()
     parser = report.options(__doc__)
     parser.add_argument("--only", nargs="*", choices=[*known, "start"], default=[*known, "start"])
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
-    results = measure(arguments, known)
-    return report.finish("flight_training", results, arguments)
-
-
-def measure(arguments: argparse.Namespace, known: dict[str, FlightTask]) -> list[report.Result]:
     use_one_thread()
-    if arguments.quick:
-        return until_it_flies()
-    use_disk_cache()
-    results = []
-    for name in arguments.only:
-        if name == "start":
-            results += until_it_flies()
-        else:
-            results += rows(name, train(name, known[name], range(arguments.seeds)))
-    return results
+    results = until_it_flies() if arguments.quick or "start" in arguments.only else []
+    if not arguments.quick:
+        use_disk_cache()
+        results += presets(range(arguments.seeds), [name for name in arguments.only if name in known])
+    return report.finish("flight_training", results, arguments)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,14 @@ SCALES = {**BALANCED, "actions": 4.0}
 """Magnitudes of what a policy sees. Past actions go up and down together: at their own magnitude one step of
 Adam on all their weights moves the policy several times as far as one on the others."""
 
+SCATTERED = RandomisationSettings(
+    mass=0.1, inertia=0.3, thrust=0.2, torque=0.3, lag=0.3, battery=0.85, thrust_to_weight=1.4
+)
+"""A Crazyflie that nobody has weighed or measured, with its battery at any charge."""
+
+RANDOMISED = "randomised"
+"""Name of the evaluation with quadrotors that scatter as in training."""
+
 
 @dataclass(frozen=True)
 class FlightAblation:
@@ -85,7 +93,8 @@ class FlightTask:
     def evaluations(self) -> dict[str, FlightSettings]:
         """What a policy is judged by, for each quadrotor: never ablated.
 
-        A hover starts as in training. A path is flown from its start, level: two laps behind the ramp.
+        A hover starts as in training. A path is flown from its start, level: two laps behind the ramp. After
+        a training with quadrotors that scatter, such ones are flown too, as "randomised".
         """
         return evaluations(self.training, self.flight.disturbance)
 
@@ -102,10 +111,10 @@ def evaluations(trained: FlightSettings, air: DisturbanceSettings) -> dict[str, 
         disturbance=air,
         steps=500 if hovers else round(course / PERIOD),
     )
-    return {
-        name: dataclasses.replace(judged, vehicle=RandomisationSettings(sets=(name,)))
-        for name in trained.vehicle.sets
-    }
+    vehicles = {name: RandomisationSettings(sets=(name,)) for name in trained.vehicle.sets}
+    if trained.vehicle.scatters:
+        vehicles[RANDOMISED] = dataclasses.replace(trained.vehicle, rotor_delay=True)
+    return {name: dataclasses.replace(judged, vehicle=vehicle) for name, vehicle in vehicles.items()}
 
 
 Flying = FlightTask | PaperConfig

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
-from robot_rl.tasks.flight import FlightTask, Flying
+from robot_rl.tasks.flight import SCATTERED, FlightTask, Flying
 from sim.quadrotor.settings import PREVIEW, DisturbanceSettings, FlightSettings, ReferenceSettings
 
 _FAST = FlightTask(
@@ -39,6 +39,13 @@ PRESETS: dict[str, Flying] = {
             _FAST.flight, reference=ReferenceSettings(kind="figure-eight", period=4.0)
         ),
     ),
+    "robust": dataclasses.replace(
+        _FAST,
+        flight=dataclasses.replace(
+            _FAST.flight, vehicle=SCATTERED, disturbance=DisturbanceSettings(gust=0.05), history=16
+        ),
+    ),
 }
 """Name and settings; the first one is the default. "random" follows smooth curves, another one each episode,
-of up to 2 m/s; "gusts" flies the eight in a wind that changes; "swift" flies a lap in 4 s."""
+of up to 2 m/s; "gusts" flies the eight in a wind that changes; "swift" flies a lap in 4 s; "robust" flies in
+gusts a quadrotor that nobody has weighed, on any charge of its battery."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
-from robot_rl.tasks.flight import FlightTask, Flying
-from sim.quadrotor.settings import FlightSettings, RandomisationSettings
+from robot_rl.tasks.flight import SCATTERED, FlightTask, Flying
+from sim.quadrotor.settings import DisturbanceSettings, FlightSettings, RandomisationSettings
 
 _NAME = "quadrotor_hover"
 
@@ -47,7 +47,20 @@ PRESETS: dict[str, Flying] = {
             cost=CostSettings(wall=400.0),
         ),
     ),
+    "robust": FlightTask(
+        _NAME,
+        flight=FlightSettings(vehicle=SCATTERED, disturbance=DisturbanceSettings(gust=0.05), history=16),
+        gradient=GradientSettings(
+            worlds=128,
+            windows=4,
+            updates=400,
+            learning_rate=1.5e-2,
+            final_rate=0.05,
+            cost=CostSettings(position=150.0, wall=200.0),
+        ),
+    ),
     "l2f-paper": PaperConfig(),
 }
 """Name and settings; the first one is the default. "quality" flies more precisely, "multi" all three
-Crazyflies with one policy, "l2f-paper" is the training of "Learning to Fly in Seconds" as published."""
+Crazyflies with one policy, "robust" one that nobody has weighed, in gusts and on any charge of its battery;
+"l2f-paper" is the training of "Learning to Fly in Seconds" as published."""

@@ -125,6 +125,12 @@ class RandomisationSettings:
     thrust_to_weight: float = 1.0
     """Least thrust at full speed over weight; the thrust of a quadrotor with less is raised."""
 
+    @property
+    def scatters(self) -> bool:
+        """Whether quadrotors of one set differ."""
+        spread = (self.mass, self.inertia, self.thrust, self.torque, self.lag)
+        return any(spread) or self.battery < 1.0 or self.blend
+
     def __post_init__(self) -> None:
         if not self.sets:
             raise ConfigError("sets must name at least one set of parameters")
