@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -14,9 +14,12 @@ from robot_rl.cli.words import take_option
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.tasks import FLIGHTS, PIXELS, TASKS, load
-from robot_rl.tasks.arm import ArmTaskConfig
+
+if TYPE_CHECKING:
+    from robot_rl.tasks.arm import ArmTaskConfig
 
 Options = TypeVar("Options")
+Settings = TypeVar("Settings")
 
 
 def parse(
@@ -54,22 +57,35 @@ def parse_with_task(
         raise ConfigError(f"--obs {seen!r} is not valid: state (tracked poses) or {PIXELS} (cameras)")
     if seen == PIXELS and ":" not in task:
         task = f"{task}:{PIXELS}"
-    config = load(task)
-    rest, file = take_option(rest, "--config")
+    description += " --obs state|pixels chooses between tracked poses and cameras."
+    return task, *parse_with_settings(options, load(task), rest, f"{command} {task}", description)
+
+
+def parse_with_settings(
+    options: type[Options], settings: Settings, argv: list[str], command: str, description: str
+) -> tuple[Options, Settings]:
+    """Parse `[options] [--section.setting value]`.
+
+    Settings come from those given, then from `--config FILE`, then from the command line.
+    """
+    rest, file = take_option(argv, "--config")
     if file is not None:
-        config = load_yaml(type(config), Path(file), config)
+        settings = load_yaml(type(settings), Path(file), settings)
     parser: Any = dataclasses.make_dataclass(
         "Arguments",
         [
             ("options", Annotated[options, tyro.conf.arg(name="")]),
-            ("settings", Annotated[type(config), tyro.conf.arg(name="")], dataclasses.field(default=config)),
+            (
+                "settings",
+                Annotated[type(settings), tyro.conf.arg(name="")],
+                dataclasses.field(default=settings),
+            ),
         ],
     )
     parsed = tyro.cli(
         parser,
         args=rest,
-        prog=f"robot-rl {command} {task}",
-        description=f"{description} --obs state|pixels chooses between tracked poses and cameras; "
-        "--config FILE reads settings from a YAML file.",
+        prog=f"robot-rl {command}",
+        description=f"{description} --config FILE reads settings from a YAML file.",
     )
-    return task, parsed.options, parsed.settings
+    return parsed.options, parsed.settings

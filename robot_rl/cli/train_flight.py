@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from policies.bundle import MLP, Bundle, save_bundle
+from robot_rl.cli.arguments import parse_with_settings
 from robot_rl.cli.flight_report import draw_flights, figures, rows_of
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.cli.words import default_out, take_option
-from robot_rl.core.config import load_yaml
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.tasks.flight import FlightTask, Flying, judged_by, preset, presets_of, spec_of
@@ -84,25 +82,9 @@ def parse(argv: list[str]) -> tuple[str, str, TrainFlightOptions, Flying]:
     """Parse `TASK [--preset NAME] [--config FILE] [options] [--section.setting value]`."""
     name, *rest = argv
     rest, chosen = take_option(rest, "--preset")
-    rest, file = take_option(rest, "--config")
     chosen, task = preset(name, chosen)
-    if file is not None:
-        task = load_yaml(type(task), Path(file), task)
-    arguments: Any = dataclasses.make_dataclass(
-        "Arguments",
-        [
-            ("options", Annotated[TrainFlightOptions, tyro.conf.arg(name="")]),
-            ("settings", Annotated[type(task), tyro.conf.arg(name="")], dataclasses.field(default=task)),
-        ],
-    )
-    parsed = tyro.cli(
-        arguments,
-        args=rest,
-        prog=f"robot-rl train {name}",
-        description=f"Learn to fly. --preset {'|'.join(presets_of(name))} chooses the settings; --config "
-        "FILE reads them from a YAML file.",
-    )
-    return name, chosen, parsed.options, parsed.settings
+    description = f"Learn to fly. --preset {'|'.join(presets_of(name))} chooses the settings."
+    return name, chosen, *parse_with_settings(TrainFlightOptions, task, rest, f"train {name}", description)
 
 
 def train(
