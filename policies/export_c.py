@@ -22,7 +22,7 @@ from policies.dense import Dense, dense_layers, run, sample_vectors, sizes_of
 from policies.quantise import FORMATS, quantised, restored
 from robot_rl.core.errors import PolicyError, nearest
 
-FORMAT = 1
+FORMAT = 2
 """MLP_FORMAT of `firmware/include/mlp.h`."""
 GROUP = 4
 """Outputs that the kernels compute at once."""
@@ -212,7 +212,9 @@ def _array(kind: str, name: str, values: np.ndarray) -> str:
     step = 8 if kind == "float" else 16
     rows = (", ".join(words[i : i + step]) for i in range(0, len(words), step))
     body = ",\n    ".join(rows)
-    return f"static const {kind} {name}[{len(words)}] = {{\n    {body},\n}};\n"
+    # Narrow weights are read by words.
+    aligned = "" if kind == "float" else " MLP_ALIGNED"
+    return f"static const {kind} {name}[{len(words)}]{aligned} = {{\n    {body},\n}};\n"
 
 
 def _number(value: float) -> str:

@@ -2,7 +2,7 @@
  *
  * Weights are interleaved: for each group of four outputs, for each input, the four weights side by side. One
  * input is then loaded once for four multiply-adds, and the weights are read in the order in which they lie.
- * Outputs are padded to a multiple of four with zeros; MLP_PADDED says how many there are then.
+ * Outputs are padded to a multiple of four with zeros.
  *
  * Compile with -ffp-contract=fast: -std=c99 alone switches fused multiply-adds off, a fifth of the speed.
  */
@@ -17,8 +17,14 @@
 #endif
 
 /* Format of the exported headers; a header for another one does not compile. */
-#define MLP_FORMAT 1
-#define MLP_PADDED(outputs) (((outputs) + 3) & ~3)
+#define MLP_FORMAT 2
+
+/* Weights lie where a load of many registers can begin. */
+#ifdef __GNUC__
+#define MLP_ALIGNED __attribute__((aligned(4)))
+#else
+#define MLP_ALIGNED
+#endif
 
 /* tanh within 4e-7 everywhere, odd, never above 1 in magnitude; NaN stays NaN.
  *
@@ -88,22 +94,37 @@ static inline float mlp_half(uint16_t bits)
     s2 += (x) * value((w)[2]);                                                                               \
     s3 += (x) * value((w)[3])
 
-/* y = x W + b for `outputs` padded to a multiple of four; four inputs a turn make the loop itself cheap. */
-#define MLP_DEFINE_DENSE(name, type, value)                                                                  \
+/* sums[0..3] += x W for four outputs and four times `turns` inputs: four a turn make the loop itself cheap. */
+#define MLP_DEFINE_TURNS(name, type, value)                                                                  \
+    static inline void name(float sums[4], const type *w, const float *x, int turns)                         \
+    {                                                                                                        \
+        float s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];                                        \
+        for (int turn = 0; turn < turns; turn++, x += 4, w += 16) {                                          \
+            MLP_FOUR(w, value, x[0]);                                                                        \
+            MLP_FOUR(w + 4, value, x[1]);                                                                    \
+            MLP_FOUR(w + 8, value, x[2]);                                                                    \
+            MLP_FOUR(w + 12, value, x[3]);                                                                   \
+        }                                                                                                    \
+        sums[0] = s0;                                                                                        \
+        sums[1] = s1;                                                                                        \
+        sums[2] = s2;                                                                                        \
+        sums[3] = s3;                                                                                        \
+    }
+
+/* y = x W + b for `outputs` padded to a multiple of four. */
+#define MLP_DEFINE_DENSE(name, type, value, turns)                                                           \
     static inline void name(const type *restrict w, const float *restrict b, const float *restrict x,        \
                             int inputs, float *restrict y, int outputs)                                      \
     {                                                                                                        \
-        for (int j = 0; j < outputs; j += 4) {                                                               \
-            float s0 = b[j], s1 = b[j + 1], s2 = b[j + 2], s3 = b[j + 3];                                    \
-            const int whole = inputs & ~3;                                                                   \
-            for (int i = 0; i < whole; i += 4, w += 16) {                                                    \
-                MLP_FOUR(w, value, x[i]);                                                                    \
-                MLP_FOUR(w + 4, value, x[i + 1]);                                                            \
-                MLP_FOUR(w + 8, value, x[i + 2]);                                                            \
-                MLP_FOUR(w + 12, value, x[i + 3]);                                                           \
+        const int whole = inputs & ~3;                                                                       \
+        for (int j = 0; j < outputs; j += 4, w += 4 * inputs) {                                              \
+            float sums[4] = {b[j], b[j + 1], b[j + 2], b[j + 3]};                                            \
+            if (whole > 0) {                                                                                 \
+                turns(sums, w, x, whole >> 2);                                                               \
             }                                                                                                \
-            for (int i = whole; i < inputs; i++, w += 4) {                                                   \
-                MLP_FOUR(w, value, x[i]);                                                                    \
+            float s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];                                    \
+            for (int i = whole; i < inputs; i++) {                                                           \
+                MLP_FOUR(w + 4 * i, value, x[i]);                                                            \
             }                                                                                                \
             y[j] = s0;                                                                                       \
             y[j + 1] = s1;                                                                                   \
@@ -112,9 +133,18 @@ static inline float mlp_half(uint16_t bits)
         }                                                                                                    \
     }
 
-MLP_DEFINE_DENSE(mlp_dense_float32, float, MLP_AS_FLOAT)
-MLP_DEFINE_DENSE(mlp_dense_fp16, uint16_t, MLP_AS_HALF)
-MLP_DEFINE_DENSE(mlp_dense_int8, int8_t, MLP_AS_INTEGER)
+/* -DMLP_PORTABLE takes the portable loops on a Cortex-M4 too. */
+#if defined(__GNUC__) && defined(__ARM_ARCH_7EM__) && defined(__ARM_FP) && !defined(MLP_PORTABLE)
+#include "mlp_cortex_m4.h"
+#else
+MLP_DEFINE_TURNS(mlp_turns_float32, float, MLP_AS_FLOAT)
+MLP_DEFINE_TURNS(mlp_turns_fp16, uint16_t, MLP_AS_HALF)
+#endif
+MLP_DEFINE_TURNS(mlp_turns_int8, int8_t, MLP_AS_INTEGER)
+
+MLP_DEFINE_DENSE(mlp_dense_float32, float, MLP_AS_FLOAT, mlp_turns_float32)
+MLP_DEFINE_DENSE(mlp_dense_fp16, uint16_t, MLP_AS_HALF, mlp_turns_fp16)
+MLP_DEFINE_DENSE(mlp_dense_int8, int8_t, MLP_AS_INTEGER, mlp_turns_int8)
 
 /* CRC-32 (IEEE 802.3, reflected) of `size` bytes after those that gave `crc`; 0 begins. */
 static inline uint32_t mlp_crc32(uint32_t crc, const void *data, size_t size)
