@@ -10,12 +10,14 @@ from typing import Any
 import tyro
 
 from policies.bundle import load_bundle
-from robot_rl.cli.flight_report import draw_flights, figures, rows_of
+from robot_rl.cli.flight_report import figures, rows_of
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
+from robot_rl.show.flight_page import write_page
+from robot_rl.show.flight_plot import draw_flights
 from robot_rl.tasks.flight import Flying, judged_by, preset
-from sim.quadrotor.settings import PERIOD, RandomisationSettings
+from sim.quadrotor.settings import RandomisationSettings
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class EvalFlightOptions:
     """Settings; by default config.yaml beside the policy, else those of the task's first preset."""
     picture: Path | None = None
     """Draw some of the flights into this PNG file."""
+    page: Path | None = None
+    """Write this HTML file, which plays some of the flights in 3-D."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
@@ -51,8 +55,9 @@ def main(argv: list[str]) -> int:
         return 0
     rows = rows_of(report["evaluation"], report["steps"], report["moving"])
     print_table(f"{report['task']}, {report['episodes']} flights each", rows)
-    if options.picture is not None:
-        print(f"flights  {options.picture}")
+    for file in (options.picture, options.page):
+        if file is not None:
+            print(f"flights  {file}")
     return 0
 
 
@@ -77,10 +82,7 @@ def run(options: EvalFlightOptions) -> dict[str, Any]:
         vehicle: Judge(bundle.spec, flights, options.episodes, options.seed)(bundle.weights)
         for vehicle, flights in judged.items()
     }
-    if options.picture is not None:
-        flown, wanted = show(bundle.spec, bundle.weights, next(iter(judged.values())), options.seed)
-        draw_flights(options.picture, name, flown, wanted, PERIOD)
-    return {
+    report = {
         "task": name,
         "policy": str(options.policy),
         "policy_version": bundle.version,
@@ -91,6 +93,14 @@ def run(options: EvalFlightOptions) -> dict[str, Any]:
         "success_rate": min(e.alive for e in found.values()),
         "evaluation": figures(found),
     }
+    if options.picture or options.page:
+        groups = [show(bundle.spec, bundle.weights, flights, options.seed) for flights in judged.values()]
+        title = f"{name}, version {bundle.version}, flights of seed {options.seed}"
+        if options.picture:
+            draw_flights(options.picture, title, groups[0])
+        if options.page:
+            write_page(options.page, title, groups, rows_of(figures(found), first.steps, report["moving"]))
+    return report
 
 
 def settings_of(name: str, trained_by: str | None, options: EvalFlightOptions) -> Flying:

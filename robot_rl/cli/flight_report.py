@@ -1,4 +1,4 @@
-"""What a training or an evaluation of a flying policy shows: a table, and a picture of some flights."""
+"""What a training or an evaluation of a flying policy shows: a table, a picture and a page of flights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from policies.bundle import load_bundle
 from robot_rl.cli.report import percent
+from robot_rl.show.flight_page import write_page
+from robot_rl.show.flight_plot import draw_flights
+from robot_rl.tasks.flight import Flying, judged_by
 
 if TYPE_CHECKING:
     from sim.quadrotor.evaluation import Evaluation
@@ -36,37 +38,32 @@ def rows_of(judged: Mapping[str, dict[str, Any]], steps: int, moving: bool) -> l
     return rows
 
 
-def draw_flights(path: Path, title: str, flown: np.ndarray, wanted: np.ndarray, period: float) -> None:
-    """Write a picture: paths in space, and the distance from the reference over time.
+def heading(summary: Mapping[str, Any]) -> str:
+    """What a training was, in words."""
+    return f"{summary['task']}, preset {summary['preset']}, seed {summary['seed']}"
 
-    Args:
-        path: Of the PNG file.
-        title: Above it.
-        flown: Positions (steps, flights, 3) [m].
-        wanted: Those of the reference [m].
-        period: Time of a step [s].
-    """
-    import matplotlib  # heavy, and needed only here
 
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
+def training_rows(summary: Mapping[str, Any], task: Flying) -> list[tuple[str, str]]:
+    """Lines of a table: one training, and its evaluation if it had one."""
+    rows = [
+        ("training", f"{summary['train_s']:.1f} s, {summary['train_cpu_s']:.1f} s of processor time"),
+        ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
+        ("updates", f"{summary['updates']}, {summary['env_steps'] / 1e6:.2f} M steps"),
+    ]
+    if summary["evaluation"]:
+        flights = next(iter(judged_by(task).values()))
+        rows += rows_of(summary["evaluation"], flights.steps, flights.reference.kind != "hover")
+    return rows
 
-    figure = plt.figure(figsize=(10, 4.5), layout="constrained")
-    space: Any = figure.add_subplot(1, 2, 1, projection="3d")
-    below = figure.add_subplot(1, 2, 2)
-    time = period * np.arange(1, len(flown) + 1)
-    if np.ptp(wanted, axis=0).max() > 0.0:
-        space.plot(*wanted[:, 0].T, color="black", linewidth=1, linestyle="--", label="reference")
-        space.legend(loc="upper right")
-    for flight in range(flown.shape[1]):
-        space.plot(*flown[:, flight].T, linewidth=1)
-        distance = np.linalg.norm(flown[:, flight] - wanted[:, flight], axis=-1)
-        below.semilogy(time, 100 * distance, linewidth=1)
-    space.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", title=title)
-    below.set(xlabel="time [s]", ylabel="distance from the reference [cm]")
-    below.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+
+def draw_training(out: Path, summary: Mapping[str, Any], task: Flying) -> None:
+    """Write flights.png and flights.html, which plays them, beside the policy of a run."""
+    from robot_rl.learn.flight.judge import show
+
+    bundle = load_bundle(out / "policy")
+    groups = [show(bundle.spec, bundle.weights, flights) for flights in judged_by(task).values()]
+    draw_flights(out / "flights.png", heading(summary), groups[0])
+    write_page(out / "flights.html", heading(summary), groups, training_rows(summary, task))
 
 
 def _cm(metres: float | None) -> str:

@@ -13,13 +13,12 @@ import numpy as np
 
 from policies.bundle import MLP, Bundle, save_bundle
 from robot_rl.cli.arguments import parse_with_settings
-from robot_rl.cli.flight_report import draw_flights, figures, rows_of
+from robot_rl.cli.flight_report import draw_training, figures, heading, training_rows
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.cli.words import default_out, take_option
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.learn.flight.paper_settings import PaperConfig
-from robot_rl.tasks.flight import FlightTask, Flying, judged_by, preset, presets_of, spec_of
-from sim.quadrotor.settings import PERIOD
+from robot_rl.tasks.flight import FlightTask, Flying, preset, presets_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,8 @@ def main(argv: list[str]) -> int:
     if options.json:
         print_json(summary)
         return 0
-    rows = [
-        ("training", f"{summary['train_s']:.1f} s, {summary['train_cpu_s']:.1f} s of processor time"),
-        ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
-        ("updates", f"{summary['updates']}, {summary['env_steps'] / 1e6:.2f} M steps"),
-    ]
-    if summary["evaluation"]:
-        flights = next(iter(judged_by(task).values()))
-        rows += rows_of(summary["evaluation"], flights.steps, flights.reference.kind != "hover")
-    print_table(f"{name}, preset {chosen}, seed {options.seed}", rows)
-    for what in ("summary.json", "policy", "policy_best", "flights.png"):
+    print_table(heading(summary), training_rows(summary, task))
+    for what in ("summary.json", "policy", "policy_best", "flights.png", "flights.html"):
         if (out / what).exists():
             print(f"{what:<12} {out / what}")
     return 0
@@ -111,6 +102,8 @@ def train(
     }
     run.directory.write_summary(summary)
     run.directory.close()
+    if summary["evaluation"]:
+        draw_training(out, summary, task)
     return summary
 
 
@@ -141,7 +134,6 @@ def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]
         for vehicle, flights in task.evaluations().items():
             run.say(f"judging on {vehicle}")
             judged[vehicle] = Judge(task.spec, flights, task.episodes)(trained.weights)
-        _draw(run, task, trained.weights)
     return {
         "env_steps": trained.env_steps,
         "updates": trained.updates,
@@ -174,7 +166,6 @@ def _by_the_paper(run: _Run, task: PaperConfig) -> dict[str, Any]:
     final, best = result.final, result.best
     run.save(run.directory.policy, task, final.weights, final.progress.step)
     run.save(run.directory.path / "policy_best", task, best.weights, best.progress.step)
-    _draw(run, task, final.weights)
     judged = {"final": final.progress.evaluation, "best": best.progress.evaluation}
     return {
         "env_steps": task.steps,
@@ -187,12 +178,3 @@ def _by_the_paper(run: _Run, task: PaperConfig) -> dict[str, Any]:
         "best_step": best.progress.step,
         "evaluation": figures(judged),
     }
-
-
-def _draw(run: _Run, task: Flying, weights: Mapping[str, np.ndarray]) -> None:
-    from robot_rl.learn.flight.judge import show
-
-    flights = next(iter(judged_by(task).values()))
-    flown, wanted = show(spec_of(run.name, task), weights, flights)
-    title = f"{run.name}, preset {run.preset}, seed {run.seed}"
-    draw_flights(run.directory.path / "flights.png", title, flown, wanted, PERIOD)

@@ -10,14 +10,16 @@ import numpy as np
 
 from robot_rl.core.spec import EnvSpec
 from robot_rl.learn.compile import cpu_options
-from robot_rl.learn.flight.gradient import Inputs, act, fly
+from robot_rl.learn.flight.gradient import act
+from robot_rl.show.flights import Flights
 from sim.quadrotor.dynamics import Array
-from sim.quadrotor.environment import reset
+from sim.quadrotor.environment import Flight, goal_of, observe, reset, step
 from sim.quadrotor.evaluation import SEED, Evaluation, Evaluator
-from sim.quadrotor.settings import FlightSettings
+from sim.quadrotor.parameters import load_parameters
+from sim.quadrotor.settings import PERIOD, FlightSettings
 
-SHOWN = 8
-"""Flights of a picture."""
+SHOWN = 16
+"""Flights to look at."""
 
 
 class Judge:
@@ -41,26 +43,47 @@ class Judge:
         return self._evaluate({name: jnp.asarray(value) for name, value in weights.items()})
 
 
-def show(
-    spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings, seed: int = SEED
-) -> tuple[np.ndarray, np.ndarray]:
-    """Some flights: where the quadrotors and where their references were, (steps, flights, 3) each [m]."""
+def show(spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings, seed: int = SEED) -> Flights:
+    """Some flights as an evaluation flies them: its starts, noise and disturbances, its way to end."""
     scale = spec.observation.vector_scale
-    inputs = Inputs(np.zeros_like(scale), scale)
     shape = (SHOWN,)
 
-    def program(params: dict[str, Array], key: jax.Array) -> tuple[Array, Array]:
-        flight = reset(key, task, shape)._replace(key=None)
-        _, (states, _, goals) = fly(params, inputs, task, flight, key, task.steps)
-        whole = (task.steps, *shape)
-        paths = [
-            jnp.stack([jnp.broadcast_to(x, whole) for x in p], -1) for p in (states.position, goals.position)
-        ]
-        return paths[0], paths[1]
+    def see(flight: Flight) -> dict[str, Array]:
+        """What is recorded of a moment, (flights, components) each."""
+        weight = flight.model.mass * flight.model.gravity
+        parts = {
+            "position": flight.state.position,
+            "attitude": flight.state.attitude,
+            "rotors": flight.state.rotors,
+            "reference": goal_of(flight, task).position,
+            "push": [force / weight for force in flight.disturbance.wrench.force],
+        }
+        return {
+            name: jnp.stack([jnp.broadcast_to(x, shape) for x in part], -1) for name, part in parts.items()
+        }
+
+    def program(params: dict[str, Array], key: jax.Array) -> tuple[dict[str, Array], Array]:
+        def advance(flight: Flight, _: None) -> tuple[Flight, tuple[dict[str, Array], Array]]:
+            after, outcome = step(flight, act(params, observe(flight, task) / scale), task)
+            return after, (see(after), outcome.terminated)
+
+        start = reset(key, task, shape)
+        _, (seen, ended) = jax.lax.scan(advance, start, None, length=task.steps)
+        first = see(start)
+        return {name: jnp.concatenate([first[name][None], seen[name]]) for name in seen}, ended
 
     params = {name: jnp.asarray(value) for name, value in weights.items()}
-    flown, wanted = jax.jit(program, compiler_options=_options())(params, jax.random.key(seed))
-    return np.asarray(flown), np.asarray(wanted)
+    seen, ended = jax.jit(program, compiler_options=_options())(params, jax.random.key(seed))
+    ended = np.asarray(ended)
+    vehicle = load_parameters(task.vehicle.sets[0])
+    return Flights(
+        name=f"{vehicle.name} in the simulator",
+        period=PERIOD,
+        **{name: np.asarray(array) for name, array in seen.items()},
+        # Row i + 1 is after step i: the last row is the one before the step that was one too far.
+        length=np.where(ended.any(axis=0), ended.argmax(axis=0) + 1, task.steps + 1),
+        places=np.column_stack([vehicle.rotor_x, vehicle.rotor_y]),
+    )
 
 
 def _options() -> dict[str, bool | str]:

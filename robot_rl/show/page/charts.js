@@ -1,0 +1,79 @@
+// What the three charts show of some flights.
+
+import { Chart } from "./chart.js";
+import { CM } from "./recording.js";
+import { hue } from "./theme.js";
+
+/** Distance, tilt and rotors over time, with one cursor. */
+export class Charts {
+  constructor(panel, seek) {
+    this.charts = Array.from({ length: 3 }, () => {
+      const canvas = document.createElement("canvas");
+      canvas.setAttribute("role", "img");
+      panel.append(canvas);
+      return new Chart(canvas, seek);
+    });
+  }
+
+  /** Takes the flights that are shown. */
+  show(recording, shown, colours) {
+    Object.assign(this, { recording, shown });
+    const alone = shown.length === 1;
+    const { period, duration } = recording;
+    const curve = (values, i) => ({
+      values,
+      colour: hue(colours, i, recording.count),
+      width: alone ? 1.8 : 1.1,
+      crashed: !recording.completed[i],
+    });
+    this.distances = shown.map((i) => recording.distance[i].map((metres) => CM * metres));
+    this.speeds = shown.map((i) => recording.meanSpeed[i].map(percent));
+    const farthest = Math.max(1, ...this.distances.map(greatest));
+    const steepest = Math.max(10, ...shown.map((i) => greatest(recording.tilt[i])));
+    const plans = [
+      {
+        title: "Distance [cm]",
+        log: true,
+        low: 0.1,
+        high: 10 ** Math.ceil(Math.log10(farthest)),
+        curves: shown.map((i, k) => curve(this.distances[k], i)),
+      },
+      { title: "Tilt [°]", low: 0, high: steepest, curves: shown.map((i) => curve(recording.tilt[i], i)) },
+      alone
+        ? {
+            title: "Rotors [%]",
+            low: 0,
+            high: 100,
+            curves: recording.speeds[shown[0]].map((values, rotor) => ({
+              ...curve(values.map(percent), shown[0]),
+              colour: hue(colours, rotor, 4),
+            })),
+          }
+        : { title: "Rotors, mean of four [%]", low: 0, high: 100, curves: shown.map((i, k) => curve(this.speeds[k], i)) },
+    ];
+    this.charts.forEach((chart, i) => chart.show({ ...plans[i], period, duration }, colours));
+  }
+
+  draw(time) {
+    const { recording, shown } = this;
+    const now = (curves) => shown.map((i, k) => curves[k][recording.row(i, time)]).filter((x) => x !== undefined);
+    const values = [
+      [now(this.distances), "cm", 1],
+      [now(shown.map((i) => recording.tilt[i])), "°", 0],
+      [now(this.speeds), "%", 0],
+    ];
+    this.charts.forEach((chart, i) => chart.draw(time, reading(...values[i])));
+  }
+}
+
+/** The values of some flights in words: one, or the median and the range. */
+function reading(values, unit, digits) {
+  if (values.length === 0) return "";
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted[Math.floor(sorted.length / 2)].toFixed(digits);
+  if (sorted.length === 1) return `${middle} ${unit}`;
+  return `median ${middle}, most ${sorted[sorted.length - 1].toFixed(digits)} ${unit}`;
+}
+
+const percent = (part) => 100 * part;
+const greatest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
