@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import report
 
-from sim.quadrotor.compile import compiler_options
 from sim.quadrotor.dynamics import Model, State, Vector, Wrench, rest, step
 from sim.quadrotor.native import NativeStepper, build
 from sim.quadrotor.parameters import L2F_PAPER
+from sim.xla import simulation_options
 
 FLOPS = 649
 """Additions, multiplications, divisions and roots of one step in stepper.c, those of clipping not counted."""
@@ -59,7 +59,7 @@ def jax_case(n: int, steps: int) -> Callable[[], float]:
         return jax.lax.fori_loop(0, steps, lambda _, s: step(model, s, held, wrench), state)
 
     start = rest((n,), L2F_PAPER.hover_speed), jnp.full(n, HOVER)
-    program = jax.jit(fly).lower(*start).compile(compiler_options=compiler_options())
+    program = jax.jit(fly).lower(*start).compile(compiler_options=simulation_options())
     jax.block_until_ready(program(*start))
 
     def measure() -> float:

@@ -15,7 +15,9 @@ from typing import Any
 
 import jax
 
-CPU_OPTIONS: dict[str, bool | str] = {
+from sim.xla import Options, known_options
+
+CPU_OPTIONS: Options = {
     "xla_cpu_multi_thread_eigen": False,
     # Without the fusions of the YNNPACK library, which are slower for this mix of products and sums.
     "xla_cpu_experimental_ynn_fusion_type": "",
@@ -34,16 +36,9 @@ def use_one_thread() -> None:
 
 
 @functools.cache
-def cpu_options() -> dict[str, bool | str]:
-    """Those of `CPU_OPTIONS` that the installed XLA knows; names of experimental ones come and go."""
-    known = {}
-    for name, value in CPU_OPTIONS.items():
-        try:
-            jax.jit(lambda x: x).lower(0.0).compile(compiler_options={name: value})
-        except jax.errors.JaxRuntimeError:
-            continue
-        known[name] = value
-    return known
+def cpu_options() -> Options:
+    """`CPU_OPTIONS` as far as they are known here; none on a GPU."""
+    return known_options(CPU_OPTIONS)
 
 
 class Program:
@@ -60,8 +55,7 @@ class Program:
             self.traces += 1
             return function(*arguments)
 
-        options = cpu_options() if jax.default_backend() == "cpu" else {}
-        self._jitted = jax.jit(traced, donate_argnums=donate, compiler_options=options)
+        self._jitted = jax.jit(traced, donate_argnums=donate, compiler_options=cpu_options())
 
     def __call__(self, *arguments: Any) -> Any:
         return self._jitted(*arguments)

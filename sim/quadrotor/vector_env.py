@@ -23,10 +23,10 @@ from gymnasium.vector.utils import batch_space
 from robot_rl.core.config import replace
 from robot_rl.core.errors import InvalidActionError
 from robot_rl.core.spec import EnvSpec
-from sim.quadrotor.compile import compiler_options
 from sim.quadrotor.environment import Flight, Outcome, observe, replace_where, reset, step
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.settings import PERIOD, FlightSettings
+from sim.xla import simulation_options
 
 Settings = FlightSettings | Mapping[str, Any] | None
 """Of the task, or dotted settings to change, such as {"reference.kind": "figure-eight"}."""
@@ -71,7 +71,7 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             flight, outcome = step(flight, action, settings_)
             return flight, see(flight), outcome
 
-        options = compiler_options()
+        options = simulation_options()
         self._begin = jax.jit(begin, compiler_options=options)
         self._advance = jax.jit(advance, compiler_options=options)
         self._replace = jax.jit(replace_where, compiler_options=options)

@@ -78,7 +78,7 @@ class Trainer:
             fresh = with_arrays(outlines[0], arrays)
             return update_block(settings, task, knobs, pilot, fresh, key, first)
 
-        options = cpu_options() if jax.default_backend() == "cpu" else {}
+        options = cpu_options()
         self._draw = jax.jit(draw).lower(key).compile(options)
         arrays = self._draw(key)
         pilot = create(settings, task, arrays, 0)

@@ -1,4 +1,4 @@
-"""How a simulation is compiled for a CPU: XLA's options, for each program of its own.
+"""XLA's options for programs on a CPU, given to each program of its own.
 
 Never through `XLA_FLAGS`, where an entry that XLA does not know ends the process.
 """
@@ -6,10 +6,13 @@ Never through `XLA_FLAGS`, where an entry that XLA does not know ends the proces
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 import jax
 
-OPTIONS: dict[str, bool | str] = {
+Options = dict[str, bool | str]
+
+SIMULATION: Options = {
     "xla_cpu_multi_thread_eigen": False,
     # Three quarters more steps a second where there are registers of 512 bits; ignored elsewhere.
     "xla_cpu_prefer_vector_width": "512",
@@ -20,16 +23,21 @@ OPTIONS: dict[str, bool | str] = {
     "xla_cpu_fast_math_honor_division": True,
     "xla_cpu_fast_math_honor_functions": True,
 }
-"""What makes the step fastest on one core; `benchmarks/quadrotor.py` measures it."""
+"""What makes a simulation's step fastest on one core; `benchmarks/quadrotor_speed.py` measures it."""
 
 
 @functools.cache
-def compiler_options() -> dict[str, bool | str]:
-    """Those of `OPTIONS` that the installed XLA knows; none on a GPU."""
+def simulation_options() -> Options:
+    """`SIMULATION` as far as it is known here."""
+    return known_options(SIMULATION)
+
+
+def known_options(options: Mapping[str, bool | str]) -> Options:
+    """Those that the installed XLA knows, as names of experimental ones come and go; none on a GPU."""
     if jax.default_backend() != "cpu":
         return {}
-    known = {}
-    for name, value in OPTIONS.items():
+    known: Options = {}
+    for name, value in options.items():
         try:
             jax.jit(lambda x: x).lower(0.0).compile(compiler_options={name: value})
         except jax.errors.JaxRuntimeError:
