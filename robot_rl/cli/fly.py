@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from policies.bundle import load_bundle
 from policies.export_c import export_c
 from policies.firmware import CORTEX_M4, HOST, build
 from policies.flight_process import Status
 from robot_rl.cli.arguments import parse
+from robot_rl.cli.firmware_flights import fly_often, recorded
+from robot_rl.cli.flight_report import heading
 from robot_rl.cli.report import percent, print_json, print_table
 from robot_rl.cli.train_flight import train
 from robot_rl.cli.words import default_out
 from robot_rl.core.errors import RobotRlError
 from robot_rl.data.run_directory import write_json
-from robot_rl.tasks.flight import preset
-from robot_rl.tasks.quadrotor_firmware import FirmwareFlight, fly, level_start
+from robot_rl.show.flight_page import write_page
+from robot_rl.tasks.flight import judged_by, preset
 from sim.quadrotor.parameters import L2F_PAPER
 
 TASK = "quadrotor_hover"
@@ -28,8 +28,7 @@ TICK_US = 2000
 """The policy was trained at 100 Hz and runs at 500 Hz on board [us]."""
 FLIGHTS = 5
 SECONDS = 10.0
-NOISE = 0.001
-"""Standard deviation of the measured position [m]."""
+NAMES = {HOST: "Firmware on this machine", CORTEX_M4: "Firmware on a Cortex-M4"}
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,20 @@ def main(argv: list[str]) -> int:
     chosen, task = preset(TASK, "fast")
     summary = train(TASK, chosen, task, options.seed, out, quiet=options.json)
     bundle = load_bundle(out / "policy")
+    (judged,) = judged_by(task).values()
     exported = export_c(bundle, out / "policy.h")
     firmware: dict[str, Any] = {"header_bytes": exported.weight_bytes, "worst_error": exported.worst_error}
+    groups, stopped = [], []
     for target in (HOST, CORTEX_M4):
         began = time.monotonic()
         image = build(bundle, out / "firmware" / target, target, tick_us=TICK_US)
-        flights = [flown(image, seed) for seed in range(FLIGHTS)]
+        flights, wrenches = fly_often(image, L2F_PAPER, judged, FLIGHTS, SECONDS, TICK_US)
+        group = recorded(NAMES[target], L2F_PAPER, flights, wrenches, judged.bound, TICK_US)
+        groups.append(group)
+        stopped += [target for flight in flights if flight.status is not Status.FLYING]
         firmware[target] = {
             "flights": FLIGHTS,
-            "completed": sum(flight.status is Status.FLYING for flight in flights),
+            "completed": int(group.completed.sum()),
             "error_m": max(float(flight.errors[-round(1e6 / TICK_US) :].mean()) for flight in flights),
             "self_test": flights[0].report,
             "memory": image.memory() if target == CORTEX_M4 else {},
@@ -73,26 +77,19 @@ def main(argv: list[str]) -> int:
         }
     summary["firmware"] = firmware
     write_json(out / "summary.json", summary)
+    from robot_rl.learn.flight.judge import show
+
+    groups.insert(0, show(bundle.spec, bundle.weights, judged))
+    write_page(out / "flights.html", heading(summary), groups, rows(summary))
     if options.json:
         print_json(summary)
     else:
         print_table(f"flying, seed {options.seed}", rows(summary))
-        for what in ("summary.json", "policy", "flights.png", "policy.h"):
+        for what in ("summary.json", "policy", "policy.h", "flights.png", "flights.html"):
             print(f"{what:<12} {out / what}")
-    missed = [t for t in (HOST, CORTEX_M4) if firmware[t]["completed"] < FLIGHTS]
-    if missed:
-        raise RobotRlError(f"the compiled policy did not complete all flights on {' and '.join(missed)}")
+    if stopped:
+        raise RobotRlError(f"the firmware stopped its rotors in flight: {', '.join(stopped)}")
     return 0
-
-
-def flown(image: Any, seed: int) -> FirmwareFlight:
-    """One flight of ten seconds from somewhere near the target, with a constant push and noise."""
-    rng = np.random.default_rng([seed, 0xF17])
-    x, y, z = rng.uniform(-0.2, 0.2, 3).tolist()
-    weight = L2F_PAPER.mass * L2F_PAPER.gravity
-    # The paper's disturbance, without its extremes.
-    push = np.concatenate([rng.normal(0.0, weight / 20, 3), rng.normal(0.0, weight / 10_000, 3)])
-    return fly(image, L2F_PAPER, level_start((x, y, z)), SECONDS, wrench=push, noise=NOISE, seed=seed)
 
 
 def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -100,6 +97,7 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     judged = next(iter(summary["evaluation"].values()))
     firmware = summary["firmware"]
     chip = firmware[CORTEX_M4]
+    test = chip["self_test"]
     return [
         ("training", f"{summary['train_cpu_s']:.1f} s of processor time, {summary['train_s']:.1f} s"),
         ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
@@ -108,7 +106,11 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("C against NumPy", f"{firmware['worst_error']:.1e} at most"),
         ("on this machine, 500 Hz", _outcome(firmware[HOST])),
         ("Cortex-M4 under QEMU, 500 Hz", _outcome(chip)),
-        ("self-test at boot", ", ".join(f"{name} {value}" for name, value in chip["self_test"].items())),
+        ("self-test at boot", f"golden action repeated within {test['golden_error_1e9'] / 1e9:.1e}"),
+        (
+            "instructions of a tick",
+            f"{test['tick_instructions']}, of inference {test['inference_instructions']}",
+        ),
         ("flash and RAM", f"{chip['memory']['flash'] / 1e3:.1f} kB, {chip['memory']['ram'] / 1e3:.1f} kB"),
     ]
 
