@@ -10,8 +10,12 @@ lifts f(s) = c0 + c1 s + c2 s^2, and
 Over a window the gyro's difference is compared with the integral, so nothing is differentiated, and with
 commands held between the samples the integrals of s and s^2 are exact. Least squares over all unknowns by the
 Gauss-Newton method, the two noises from their own residuals. The stated uncertainty is that of a bootstrap
-over blocks of `BLOCK` seconds (Künsch, Annals of Statistics 1989), one Gauss-Newton step each, because the
-residuals are not independent.
+over blocks of time.
+
+A duty cycle d makes the speed u = d V / V_nominal: a brushed motor's speed goes with its mean voltage, drag
+torque and winding aside, as the Crazyflie's firmware has it too (`motors.c`). So the thrust curve is that of
+the nominal voltage, and of another one f(s V / V_nominal). Logs without the voltage give the curve of the
+battery as it happened to be, blurred by how far it fell in the flight.
 
 A flight tells forces only as parts of the mass, and drag torques nearly only as parts of the inertia about z.
 So the mass has to be weighed, or some flights flown with a known payload; and something has to be known of
@@ -21,23 +25,21 @@ the torque per thrust, from the parameter set that is refined or from elsewhere.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from calibration.flight_log import FlightLog
+from calibration.least_squares import BLOCK, Guess, Residuals, minimised
 from robot_rl.core.errors import ConfigError, LogError, nearest
 
 NAMES = ("mass", "c0", "c1", "c2", "jx", "jy", "jz", "torque_per_thrust", "spin_up_time", "spin_down_time")
 """What is identified: [kg], [N] three times, [kg m^2] three times, [m], [s], [s]."""
 WINDOW = 5
 """Samples over which a turn is measured."""
-BLOCK = 0.5
-"""Length of a block of the bootstrap [s]."""
-REPLICATES = 300
-"""Of the bootstrap."""
 ITERATIONS = 30
 """Most Gauss-Newton steps."""
 GAP = 0.045
@@ -46,20 +48,10 @@ SETTLING = 0.3
 """Start of each stretch that is left out, until the unknown first speeds of the rotors are forgotten [s]."""
 FLYING_LIFT = 3.0
 """Samples with less lift than this are on the ground or falling, and are left out [m/s^2]."""
-OUTLIER = 6.0
-"""Residuals beyond this many standard deviations are left out."""
+STAMP = 1e-3
+"""How far the stamps of a log may be from when its commands were in force: a lag is known no better [s]."""
 WEAK = 0.5
 """A standard deviation of more than this part of the value means that the flights do not tell it."""
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What is known before."""
-
-    value: float
-    """The value to start from."""
-    std: float = float("inf")
-    """Its standard deviation; infinite where nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +75,31 @@ class IdentificationSettings:
     commands: Literal["held", "changing"] = "held"
     """Between two samples the motors' commands are held, as by a policy at the rate of the log, or they go
     on changing, as by a controller that is faster than the log."""
+    nominal_voltage: float = 4.2
+    """Voltage that the thrust curve is for: a charged cell's, so that a battery's level is at most 1 [V]."""
     seed: int = 0
     """Seeds the bootstrap."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.nominal_voltage < float("inf"):
+            raise ConfigError(f"nominal_voltage must be more than 0 V, not {self.nominal_voltage}")
+
+
+@dataclass(frozen=True)
+class BatteryRange:
+    """The battery in flight."""
+
+    nominal: float
+    """Voltage that the thrust curve is for [V]."""
+    highest: float
+    """In flight, under load [V]."""
+    lowest: float
+    """In flight, under load [V]."""
+
+    @property
+    def least_level(self) -> float:
+        """Lowest part of the nominal voltage, rounded down: what a policy has to fly at."""
+        return min(1.0, math.floor(100.0 * self.lowest / self.nominal) / 100.0)
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,8 @@ class Identification:
     values: Mapping[str, float]
     """Of `NAMES`."""
     stds: Mapping[str, float]
-    """Standard deviations by the bootstrap; 0 for what was not identified but taken over."""
+    """Standard deviations by the bootstrap, of lags at least `STAMP`; 0 for what was not identified but taken
+    over."""
     lift_residual: float
     """Root mean square of the lift's residuals [m/s^2]."""
     turn_residual: float
@@ -103,6 +119,8 @@ class Identification:
     """Samples that were used."""
     outliers: float
     """Part of all residuals that was left out: touches of the floor, hands, broken packets."""
+    battery: BatteryRange | None
+    """The battery in these flights; None where no voltage was logged."""
     warnings: tuple[str, ...] = field(default=())
     """What the flights do not tell."""
 
@@ -114,7 +132,7 @@ class _Stretch:
     steps: np.ndarray
     """(n,) time to the next sample [s]."""
     commands: np.ndarray
-    """(n, 4)."""
+    """(n, 4) speeds that are asked for, at the voltage that there is."""
     lift: np.ndarray
     rates: np.ndarray
     payload: float
@@ -158,36 +176,37 @@ def identify(
         """Most columns of a Jacobian have the same lags."""
         return [_rotors(stretch, up, down) for stretch in stretches]
 
-    def residuals(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def residuals(x: np.ndarray) -> Residuals:
         values = start | dict(zip(free, (x * scale).tolist(), strict=True))
         speeds = rotors(values["spin_up_time"], values["spin_down_time"])
         return _residuals(stretches, speeds, geometry, values)
 
-    x = np.array([start[name] for name in free]) / scale
-    prior_rows, prior_aim = _prior_rows(priors, free, scale)
-    step_size = np.inf
-    for _ in range(ITERATIONS):
-        matrix, weighted, *_ = _linearised(residuals, x)
-        rows = np.vstack([matrix, prior_rows])
-        step = np.linalg.lstsq(rows, -np.concatenate([weighted, prior_rows @ x - prior_aim]), rcond=None)[0]
-        x = np.maximum(x + np.clip(step, -0.5, 0.5), _floor(free))
-        step_size = float(np.abs(step).max())
-        if step_size < 1e-6:
-            break
-    if step_size > 1e-2:
-        raise LogError("the flights do not tell what the quadrotor is: fly longer, and with more motion")
-    matrix, weighted, noise, kept = _linearised(residuals, x)
-    lift, _, *times = residuals(x)
-    blocks = (np.concatenate(times) / BLOCK).astype(int)
-    spread = _bootstrap(matrix, weighted, blocks, prior_rows, priors, free, scale, settings.seed)
-    found = dict(zip(free, (x * scale).tolist(), strict=True))
-    stds = dict.fromkeys(NAMES, 0.0) | dict(zip(free, (spread * scale).tolist(), strict=True))
-    weak = [name for name in free if stds[name] > WEAK * abs(found[name])]
-    warnings = tuple(
-        f"the flights hardly tell {name}: {found[name]:.3g} +- {stds[name]:.2g}" for name in weak
+    fit = minimised(
+        residuals,
+        np.array([start[name] for name in free]) / scale,
+        _floor(free),
+        {free.index(name): guess.scaled(scale[free.index(name)]) for name, guess in priors.items()},
+        settings.seed,
     )
-    samples, outliers = int(kept[: len(lift)].sum()), 1.0 - float(kept.mean())
-    return Identification(start | found, stds, *noise, samples, outliers, warnings)
+    found = dict(zip(free, (fit.x * scale).tolist(), strict=True))
+    stds = dict.fromkeys(NAMES, 0.0) | dict(zip(free, (fit.std * scale).tolist(), strict=True))
+    for name in ("spin_up_time", "spin_down_time"):
+        stds[name] = math.hypot(stds[name], STAMP)
+    weak = [name for name in free if stds[name] > WEAK * abs(found[name])]
+    warnings = [f"the flights hardly tell {name}: {found[name]:.3g} +- {stds[name]:.2g}" for name in weak]
+    if any(log.voltage is None for log in logs):
+        warnings.append("no voltage was logged: the thrust curve is that of the battery as it was")
+    lift_noise, turn_noise = fit.noises
+    return Identification(
+        values=start | found,
+        stds=stds,
+        lift_residual=lift_noise,
+        turn_residual=turn_noise,
+        samples=int(fit.kept[0].sum()),
+        outliers=1.0 - float(np.concatenate(fit.kept).mean()),
+        battery=_battery(logs, settings.nominal_voltage),
+        warnings=tuple(warnings),
+    )
 
 
 def _check_guesses(guesses: Mapping[str, Guess], logs: Sequence[FlightLog]) -> None:
@@ -225,6 +244,8 @@ def _stretches(logs: Sequence[FlightLog], settings: IdentificationSettings) -> l
                 continue
             steps = np.append(np.diff(time), 0.0)
             commands = log.motors[part].copy()
+            if log.voltage is not None:
+                commands *= log.voltage[part, None] / settings.nominal_voltage
             if settings.commands == "changing":
                 commands[:-1] = 0.5 * (commands[:-1] + commands[1:])
             lift = log.lift[part]
@@ -238,6 +259,15 @@ def _stretches(logs: Sequence[FlightLog], settings: IdentificationSettings) -> l
     if sum(int(s.use.sum()) for s in stretches) < 200:
         raise LogError("less than 200 samples are in flight: log some tens of seconds at 100 Hz")
     return stretches
+
+
+def _battery(logs: Sequence[FlightLog], nominal: float) -> BatteryRange | None:
+    """But for the last percent, which may be a touch of the floor or a broken packet."""
+    voltages = [log.voltage[log.lift > FLYING_LIFT] for log in logs if log.voltage is not None]
+    if not voltages:
+        return None
+    lowest, highest = np.quantile(np.concatenate(voltages), (0.01, 0.99)).tolist()
+    return BatteryRange(nominal, highest, lowest)
 
 
 _Rotors = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -263,8 +293,8 @@ def _rotors(stretch: _Stretch, up: float, down: float) -> _Rotors:
 
 def _residuals(
     stretches: Sequence[_Stretch], rotors: Sequence[_Rotors], geometry: Geometry, values: Mapping[str, float]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Residuals of lift [m/s^2] and turns [rad/s], and their times [s] for the blocks."""
+) -> Residuals:
+    """Residuals of lift [m/s^2] and turns [rad/s], with their times [s]."""
     lifts, turns, lift_times, turn_times = [], [], [], []
     c0, c1, c2 = values["c0"], values["c1"], values["c2"]
     inertia = np.array([values["jx"], values["jy"], values["jz"]])
@@ -289,88 +319,9 @@ def _residuals(
         turns.append(difference.ravel())
         turn_times.append(np.repeat(times[first], 3))
     return (
-        np.concatenate(lifts),
-        np.concatenate(turns),
-        np.concatenate(lift_times),
-        np.concatenate(turn_times),
+        (np.concatenate(lifts), np.concatenate(lift_times)),
+        (np.concatenate(turns), np.concatenate(turn_times)),
     )
-
-
-Residuals = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
-
-
-def _linearised(
-    residuals: Residuals, x: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, tuple[float, float], np.ndarray]:
-    """The linear problem at `x`: Jacobian by central differences and residuals, in units of their noise.
-
-    Returns:
-        Both, the noises of lift [m/s^2] and turns [rad/s], and which rows count; the others are 0.
-    """
-    lift, turn, *_ = residuals(x)
-    (lift_noise, lift_kept), (turn_noise, turn_kept) = _scatter(lift), _scatter(turn)
-    weights = np.concatenate([lift_kept / lift_noise, turn_kept / turn_noise])
-
-    def weighted(at: np.ndarray) -> np.ndarray:
-        lift, turn, *_ = residuals(at)
-        return np.concatenate([lift, turn]) * weights
-
-    columns = []
-    for i in range(len(x)):
-        shift = np.zeros(len(x))
-        shift[i] = 1e-4 * max(abs(x[i]), 1e-2)
-        columns.append((weighted(x + shift) - weighted(x - shift)) / (2.0 * shift[i]))
-    return np.column_stack(columns), weighted(x), (lift_noise, turn_noise), weights > 0.0
-
-
-def _scatter(residual: np.ndarray) -> tuple[float, np.ndarray]:
-    """Root mean square of what is no outlier, and what that is, by the median of the absolute values."""
-    kept = np.abs(residual) <= OUTLIER * 1.4826 * float(np.median(np.abs(residual))) + 1e-12
-    return max(float(np.sqrt(np.mean(residual[kept] ** 2))), 1e-12), kept
-
-
-def _prior_rows(
-    priors: Mapping[str, Guess], free: Sequence[str], scale: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What is known before, as rows of the linear problem in the scaled unknowns, and its right side."""
-    rows, aim = np.zeros((len(priors), len(free))), np.zeros(len(priors))
-    for row, (name, guess) in enumerate(priors.items()):
-        column = free.index(name)
-        rows[row, column] = scale[column] / guess.std
-        aim[row] = guess.value / guess.std
-    return rows, aim
-
-
-def _bootstrap(
-    matrix: np.ndarray,
-    weighted: np.ndarray,
-    blocks: np.ndarray,
-    prior_rows: np.ndarray,
-    priors: Mapping[str, Guess],
-    free: Sequence[str],
-    scale: np.ndarray,
-    seed: int,
-) -> np.ndarray:
-    """Standard deviation of the scaled unknowns."""
-    rng = np.random.default_rng(seed)
-    _, index = np.unique(blocks, return_inverse=True)
-    count = int(index.max()) + 1
-    # Sums over each block once, so that a replicate costs next to nothing.
-    normal = np.zeros((count, len(free), len(free)))
-    right = np.zeros((count, len(free)))
-    for block in range(count):
-        rows = index == block
-        normal[block] = matrix[rows].T @ matrix[rows]
-        right[block] = matrix[rows].T @ weighted[rows]
-    known = prior_rows.T @ prior_rows
-    steps = []
-    for _ in range(REPLICATES):
-        times = rng.multinomial(count, np.full(count, 1.0 / count))
-        # What was known before is drawn anew too: its error is one for all samples.
-        error = prior_rows.T @ rng.normal(size=len(priors))
-        total = np.tensordot(times, normal, 1) + known
-        steps.append(np.linalg.lstsq(total, -(times @ right) - error, rcond=None)[0])
-    return np.std(np.array(steps), axis=0)
 
 
 def _floor(free: Sequence[str]) -> np.ndarray:

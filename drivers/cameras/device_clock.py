@@ -14,16 +14,21 @@ from robot_rl.core.clock import nanoseconds
 DRIFT = 1e-4
 """Bound on the relative drift of two quartz clocks."""
 JUMP = nanoseconds(0.25)
-"""A stamp that is older than this at its arrival means that the device's clock was set back [ns]."""
+"""Of a camera's clock that was set back [ns]: its pictures are never that late."""
 
 
 class DeviceClock:
     """Maps the stamps of one device, in the order of their arrival.
 
     The result is never later than the arrival, and never goes back where the device's stamps do not.
+
+    Args:
+        jump: A stamp that is older than this at its arrival means that the device's clock was set back [ns];
+            None for a clock that never is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jump: int | None = JUMP) -> None:
+        self._jump = jump
         self._offset: int | None = None
         self._arrival = 0
 
@@ -32,7 +37,7 @@ class DeviceClock:
         offset = arrival - device
         if self._offset is not None:
             bound = self._offset + round(DRIFT * (arrival - self._arrival))
-            if offset - bound <= JUMP:
+            if self._jump is None or offset - bound <= self._jump:
                 offset = min(offset, bound)
         self._offset, self._arrival = offset, arrival
         return device + offset

@@ -71,6 +71,7 @@ class Connection:
         self._ready = threading.Event()
         self._answers: dict[tuple[int, int], bytes] = {}
         self._answered = threading.Condition()
+        self._asking = threading.Lock()
         self.client: Any = None
         deadline = time.monotonic() + timeout
         while not self._open(deadline):
@@ -131,17 +132,20 @@ class Connection:
         Args:
             port: Of command and answer.
             command: The first byte of both.
-            send: Sends it.
+            send: Sends it. What it raises ends the asking.
 
         Raises:
             VehicleError: There was no answer.
         """
-        with self._answered:
-            self._answers.pop((port, command), None)
+        with self._asking:
+            with self._answered:
+                self._answers.pop((port, command), None)
             for _ in range(RETRIES):
+                # Without the lock that answers are taken with: on a bad link cflib sends for seconds.
                 send()
-                if self._answered.wait_for(lambda: (port, command) in self._answers, RETRY):
-                    return self._answers.pop((port, command))
+                with self._answered:
+                    if self._answered.wait_for(lambda: (port, command) in self._answers, RETRY):
+                        return self._answers.pop((port, command))
         raise VehicleError(f"the Crazyflie at {self.uri} has not answered for {RETRIES * RETRY:.1f} s")
 
     def log(self, name: str, period: float, variables: Sequence[str], on_log: OnLog) -> None:

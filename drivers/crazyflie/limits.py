@@ -9,6 +9,9 @@ import numpy as np
 from drivers.crazyflie.settings import CrazyflieConfig
 from robot_rl.core.errors import InvalidActionError
 
+PEAK = 35.0 / 16.0
+"""Highest over mean speed on the firmware's polynomial of degree 7 from rest to rest."""
+
 
 def checked(what: str, *values: float | np.ndarray) -> None:
     """Raise `InvalidActionError` for numbers that are not finite."""
@@ -47,6 +50,14 @@ def limited_tilt(config: CrazyflieConfig, roll: float, pitch: float) -> tuple[fl
     checked("roll and pitch", roll, pitch)
     limit = config.max_tilt
     return min(max(roll, -limit), limit), min(max(pitch, -limit), limit)
+
+
+def limited_duration(config: CrazyflieConfig, start: np.ndarray, goal: np.ndarray, duration: float) -> float:
+    """A duration in which the firmware flies from (3,) to (3,) [m] not faster than allowed [s]."""
+    checked("duration", duration)
+    if duration <= 0.0:
+        raise InvalidActionError(f"duration must be more than 0 s, not {duration}")
+    return max(duration, PEAK * math.dist(start, goal) / config.max_speed)
 
 
 def _has_shape(what: str, value: np.ndarray, size: int) -> None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,10 @@ MOST_PIECES = 31
 """What fits into the vehicle's memory, 4096 bytes."""
 TRAJECTORY_MEMORY = 0x12
 """Kind of the memory that holds paths."""
+UPLOAD_TIMEOUT = 60.0
+"""Longest time until a path is in the memory [s]: some hundred packets, of which each may be lost."""
+POLL = 0.05
+"""Between two looks whether the upload shall go on [s]."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,16 @@ def check_path(config: CrazyflieConfig, pieces: list[PathPiece]) -> None:
             raise InvalidActionError(f"piece {i} is flown at {speed:.2f} m/s, above {config.max_speed:g} m/s")
 
 
-def uploaded(client: Any, pieces: list[PathPiece]) -> None:
+def uploaded(client: Any, pieces: list[PathPiece], check: Callable[[], None]) -> None:
     """Write a path to the start of the vehicle's memory, and wait until it is there.
 
     Args:
         client: cflib's Crazyflie.
         pieces: The path.
+        check: Called now and then; what it raises ends the upload.
+
+    Raises:
+        VehicleError: It has no such memory, or the path does not get there.
     """
     from cflib.crazyflie.mem import Poly4D
 
@@ -70,7 +81,20 @@ def uploaded(client: Any, pieces: list[PathPiece]) -> None:
     memory.trajectory = [
         Poly4D(piece.duration, *(Poly4D.Poly(row) for row in piece.coefficients.tolist())) for piece in pieces
     ]
-    if not memory.write_data_sync(0):
+    # cflib's own way to wait does not end when the link does.
+    ended, refused = threading.Event(), threading.Event()
+
+    def on_failure(*_: Any) -> None:
+        refused.set()
+        ended.set()
+
+    memory.write_data(lambda *_: ended.set(), write_failed_cb=on_failure)
+    deadline = time.monotonic() + UPLOAD_TIMEOUT
+    while not ended.wait(POLL):
+        check()
+        if time.monotonic() > deadline:
+            raise VehicleError(f"the path was not written to the Crazyflie's memory in {UPLOAD_TIMEOUT:g} s")
+    if refused.is_set():
         raise VehicleError("the path could not be written to the Crazyflie's memory")
 
 

@@ -28,7 +28,7 @@ class CrazyflieConfig:
     connect_timeout: float = 20.0
     """Longest time until it is connected [s]."""
     link_timeout: float = 1.0
-    """After this long without a word the link is lost, which is a fault [s]."""
+    """After this long without a word of its state the link is lost, which is a fault [s]."""
     state_timeout: float = 0.25
     """An older state is refused, and with it every command but those that end a flight [s]."""
     setpoint_timeout: float = 0.3
@@ -41,11 +41,13 @@ class CrazyflieConfig:
     highest: tuple[float, float, float] = (2.0, 2.0, 2.0)
     """The opposite corner [m]."""
     max_speed: float = 1.5
-    """Commanded velocities are scaled down to this [m/s]."""
+    """Commanded velocities are scaled down to this, and flights to a place take as long as it takes [m/s]."""
     max_tilt: float = 0.6
     """Commanded roll and pitch are clipped to this [rad]."""
     low_battery: float = 3.3
-    """Voltage below which it does not take off [V]."""
+    """Voltage below which it is not armed [V]."""
+    empty_battery: float = 2.9
+    """Voltage under load below which it lands [V]; 0 to fly until it falls."""
 
     def __post_init__(self) -> None:
         if not self.uri.partition("://")[1]:
@@ -60,6 +62,9 @@ class CrazyflieConfig:
         for name in (*times, "max_deviation", "max_speed", "max_tilt"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be more than 0, not {getattr(self, name)}")
+        for name in ("low_battery", "empty_battery"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
         if not all(low < high for low, high in zip(self.lowest, self.highest, strict=True)):
             raise ConfigError(f"lowest must be below highest on every axis: {self.lowest}, {self.highest}")
         for text in self.parameters:

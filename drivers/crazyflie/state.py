@@ -22,9 +22,13 @@ RATE_VARIABLES = tuple(f"stateEstimateZ.{name}" for name in ("rateRoll", "ratePi
 """Logged at the full rate."""
 HEALTH_VARIABLES = ("pm.vbat", "supervisor.info", "kalman.varPX", "kalman.varPY", "kalman.varPZ")
 """Logged at `HEALTH_RATE`."""
-FLIGHT_VARIABLES = (*(f"motor.m{i}" for i in range(1, 5)), "acc.z", "gyro.x", "gyro.y", "gyro.z")
-"""Logged at the full rate for whoever wants to identify the vehicle; the accelerometer along z alone, for
-more does not fit into a packet beside the gyro."""
+FLIGHT_VARIABLES = (
+    *(f"motor.m{i}" for i in range(1, 5)),
+    *("acc.z", "gyro.x", "gyro.y", "gyro.z"),
+    "pm.vbatMV",
+)
+"""Logged at the full rate for whoever wants to identify the vehicle. They fill a packet to its last byte: the
+accelerometer's other axes have no room."""
 HEALTH_RATE = 20.0
 """[Hz]."""
 
@@ -81,28 +85,50 @@ class FlightSample:
     """What identifies a vehicle."""
 
     time: float
-    """The vehicle's own [s]."""
+    """The vehicle's own, since recording began [s]."""
     motors: np.ndarray
-    """(4,) commands, in [0, 1]."""
+    """(4,) duty cycles, in [0, 1]."""
     lift: float
     """Specific force along z of the body [m/s^2]."""
     rates: np.ndarray
     """(3,) gyro, in the body [rad/s]."""
+    battery: float
+    """Voltage under load [V]."""
 
 
-class LogClock:
-    """From the log packets' time, 24 bits of milliseconds, to our clock."""
+class VehicleTime:
+    """The log packets' time, 24 bits of milliseconds that begin anew every 4.7 hours, unwrapped.
 
-    def __init__(self) -> None:
-        self._clock = DeviceClock()
+    Args:
+        begin: Time of the first packet [ns].
+    """
+
+    def __init__(self, begin: int = 0) -> None:
+        self._begin = begin
+        self._first: int | None = None
         self._unwrapped = 0
 
-    def stamp(self, milliseconds: int, arrival: int) -> int:
-        """Our time [ns] of a packet that arrived at `arrival` [ns]."""
+    def at(self, milliseconds: int) -> int:
+        """The time of a packet [ns]."""
+        if self._first is None:
+            self._first = self._unwrapped = milliseconds
         # A packet may have been overtaken, so the step may be small and backwards.
         step = (milliseconds - self._unwrapped + (1 << 23)) % (1 << 24) - (1 << 23)
         self._unwrapped += step
-        return self._clock.stamp(1_000_000 * self._unwrapped, arrival)
+        return self._begin + 1_000_000 * (self._unwrapped - self._first)
+
+
+class LogClock:
+    """From the log packets' time to our clock."""
+
+    def __init__(self) -> None:
+        # However late a packet is, it is late: the vehicle's clock is not set while it is connected.
+        self._clock = DeviceClock(jump=None)
+        self._time = VehicleTime()
+
+    def stamp(self, milliseconds: int, arrival: int) -> int:
+        """Our time [ns] of a packet that arrived at `arrival` [ns]."""
+        return self._clock.stamp(self._time.at(milliseconds), arrival)
 
 
 def state_from(values: Mapping[str, float], rates: np.ndarray, stamp: int) -> CrazyflieState | None:
@@ -128,11 +154,11 @@ def health_from(values: Mapping[str, float]) -> Health:
     return Health(float(battery), Flags(int(info)), math.sqrt(max(worst, 0.0)))
 
 
-def sample_from(values: Mapping[str, float], milliseconds: int) -> FlightSample:
-    """The sample in a packet of `FLIGHT_VARIABLES`."""
-    *motors, lift, gx, gy, gz = (values[name] for name in FLIGHT_VARIABLES)
+def sample_from(values: Mapping[str, float], time: float) -> FlightSample:
+    """The sample in a packet of `FLIGHT_VARIABLES`, of this time [s]."""
+    *motors, lift, gx, gy, gz, battery = (values[name] for name in FLIGHT_VARIABLES)
     rates = np.radians(np.array([gx, gy, gz]))
-    return FlightSample(_MILLI * milliseconds, np.array(motors) / 0xFFFF, _GRAVITY * lift, rates)
+    return FlightSample(time, np.array(motors) / 0xFFFF, _GRAVITY * lift, rates, _MILLI * battery)
 
 
 def _quaternion(bits: int) -> np.ndarray:

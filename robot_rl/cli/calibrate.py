@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from calibration.flight_log import read_flight_log
+from calibration.least_squares import Guess
 from calibration.quadrotor import (
     NAMES,
+    BatteryRange,
     Geometry,
-    Guess,
     Identification,
     IdentificationSettings,
     identify,
@@ -49,6 +50,8 @@ class QuadrotorOptions:
     commands: Literal["held", "changing"] = "held"
     """Whether the motors' commands are held between samples, as by a policy at the rate of the log, or go on
     changing, as by the vehicle's own controller."""
+    nominal_voltage: float = 4.2
+    """Voltage of the battery that the thrust curve is for; a charged cell has 4.2 [V]."""
     name: str = "identified"
     """Name of the new set."""
     out: Path = Path("quadrotor.yaml")
@@ -70,7 +73,7 @@ def main(argv: list[str]) -> int:
         [read_flight_log(path) for path in options.logs],
         Geometry(base.rotor_x, base.rotor_y, base.spin),
         guesses(base, options),
-        IdentificationSettings(options.curve, options.commands),
+        IdentificationSettings(options.curve, options.commands, options.nominal_voltage),
     )
     parameters = merged(base, found, options.name)
     save_parameters(parameters, options.out)
@@ -111,7 +114,39 @@ def _note_uncertainty(path: Path, found: Identification) -> None:
         for name, unit in zip(NAMES, UNITS, strict=True)
         if found.stds[name] > 0.0
     ]
+    battery = found.battery
+    if battery is not None:
+        lines += [
+            f"# thrust at {battery.nominal:g} V; flown at {battery.lowest:.3g} to {battery.highest:.3g} V",
+            f"# to train for any charge: {_battery_option(battery)}",
+        ]
     path.write_text("\n".join([*lines, path.read_text()]))
+
+
+def full_thrust(found: Identification, level: float) -> float:
+    """Of one rotor at full command and this part of the nominal voltage [N]."""
+    v = found.values
+    return v["c0"] + level * (v["c1"] + level * v["c2"])
+
+
+def _battery_facts(found: Identification, battery: BatteryRange) -> dict[str, Any]:
+    thrusts = {name: full_thrust(found, volts / battery.nominal) for name, volts in asdict(battery).items()}
+    return asdict(battery) | {"least_level": battery.least_level, "full_thrust": thrusts}
+
+
+def _report_battery(found: Identification, battery: BatteryRange) -> None:
+    rows = []
+    for name, volts in asdict(battery).items():
+        v, level = found.values, volts / battery.nominal
+        curve = (v["c0"], level * v["c1"], level**2 * v["c2"], full_thrust(found, level))
+        rows.append((name, f"{volts:.2f}", f"{level:.3f}", *(f"{c:.5g}" for c in curve)))
+    columns = ("", "V", "level", "c0 [N]", "c1 [N]", "c2 [N]", "at full command [N]")
+    print_columns("thrust of a rotor, c0 + c1 s + c2 s^2 for a command s, by the battery", columns, rows)
+    print(f"to train for any charge: {_battery_option(battery)}")
+
+
+def _battery_option(battery: BatteryRange) -> str:
+    return f"--flight.vehicle.battery {battery.least_level:g}"
 
 
 def _report(base: QuadrotorParameters, found: Identification, options: QuadrotorOptions) -> None:
@@ -125,6 +160,7 @@ def _report(base: QuadrotorParameters, found: Identification, options: Quadrotor
                 "turn_residual": found.turn_residual,
                 "samples": found.samples,
                 "outliers": found.outliers,
+                "battery": None if found.battery is None else _battery_facts(found, found.battery),
                 "warnings": list(found.warnings),
             }
         )
@@ -140,5 +176,7 @@ def _report(base: QuadrotorParameters, found: Identification, options: Quadrotor
     lift, turn = found.lift_residual, math.degrees(found.turn_residual)
     part = f"{100.0 * found.outliers:.1f} % of the samples left out"
     print(f"left unexplained: lift {lift:.3g} m/s^2, turns {turn:.3g} deg/s; {part}")
+    if found.battery is not None:
+        _report_battery(found, found.battery)
     for warning in found.warnings:
         print(f"warning: {warning}")

@@ -19,7 +19,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from robot_rl.control.safety import EMERGENCY_STOP
-from robot_rl.core.errors import CodecError, RobotFaultError
+from robot_rl.core.errors import CodecError
 from robot_rl.core.types import ArmCommand, Pose, StampedPose
 from robot_rl.nodes.convert import (
     STATE_TYPES,
@@ -31,6 +31,7 @@ from robot_rl.nodes.convert import (
 from robot_rl.nodes.messages import EpisodeRequest, Permit
 from robot_rl.nodes.messages import mode as check_mode
 from robot_rl.nodes.qos import STREAM
+from robot_rl.nodes.triggers import answered
 
 LONGEST_REASON = 200
 """What is kept of the reason of an emergency stop [characters]."""
@@ -118,11 +119,10 @@ class SafetySupervisorNode(Node):
         super().__init__("safety_supervisor")
         self.state = state_publishers(self, self.TOPICS)
         self._e_stop = e_stop
-        self._clear_fault = clear_fault
         self.changed = False
         """Somebody stopped the arm, or cleared a fault, since this was last set to False."""
         self.create_service(Trigger, "safety/e_stop", self._on_e_stop)
-        self.create_service(Trigger, "safety/clear_fault", self._on_clear_fault)
+        self.create_service(Trigger, "safety/clear_fault", answered(clear_fault, self._mark))
         self.create_subscription(String, "safety/e_stop_request", self._on_e_stop_request, STREAM)
         if permit is not None:
             self._permit = permit
@@ -148,15 +148,8 @@ class SafetySupervisorNode(Node):
         response.message = "the arm holds; call safety/clear_fault to go on"
         return response
 
-    def _on_clear_fault(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            self._clear_fault()
-            response.success = True
-        except RobotFaultError as error:
-            response.success = False
-            response.message = str(error)
+    def _mark(self) -> None:
         self.changed = True
-        return response
 
 
 class PlantNode(Node):
@@ -168,23 +161,15 @@ class PlantNode(Node):
 
     def __init__(self, objects: Iterable[str], recover: Callable[[], None]) -> None:
         super().__init__("plant")
-        self._recover = recover
         self.changed = False
         """The service was called since this was last set to False."""
-        self.create_service(Trigger, "plant/recover", self._on_recover)
+        self.create_service(Trigger, "plant/recover", answered(recover, self._mark))
         self._clock_publisher = self.create_publisher(Clock, "/clock", STREAM)
         self._measured = {n: self.create_publisher(PoseStamped, f"{n}/pose", STREAM) for n in objects}
         self._true = {n: self.create_publisher(PoseStamped, f"truth/{n}", STREAM) for n in objects}
 
-    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            self._recover()
-            response.success = True
-        except RobotFaultError as error:
-            response.success = False
-            response.message = str(error)
+    def _mark(self) -> None:
         self.changed = True
-        return response
 
     def messages(
         self, stamp: int, measured: Mapping[str, StampedPose], truth: Mapping[str, Pose]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -110,10 +109,7 @@ def body(stop: StopFlag) -> None:
         collect_garbage()
         sys.stdout.write(f"console: {server.url}\n")
         sys.stdout.flush()
-        due = time.monotonic()
-        while True:
-            spinner.spin_until(due)
-            due = max(due + 1.0 / LOOK_RATE, time.monotonic())
+        for _ in spinner.turns(1.0 / LOOK_RATE):
             view.look()
             curves.show()
             log.look()

@@ -9,7 +9,6 @@ Run as `python -m robot_rl.nodes.crazyflie_emulator`.
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass, field
 
 from geometry_msgs.msg import PoseStamped
@@ -69,14 +68,10 @@ def body(stop: StopFlag) -> None:
     node = VehicleNode()
     spinner = Spinner(stop, node)
     node.get_logger().info(f"an emulated Crazyflie is at {node.server.uri}")
-    due = time.monotonic()
     try:
         with node.server:
-            while True:
-                spinner.spin_until(due)
-                spinner.spin_once(0.0)
+            for _ in spinner.turns(PERIOD):
                 node.publish()
-                due = max(due + PERIOD, time.monotonic())
     finally:
         spinner.close()
 

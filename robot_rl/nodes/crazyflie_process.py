@@ -3,8 +3,9 @@
 It publishes `pose`, `twist` and `state`, and obeys `setpoint` (a pose, of which position and yaw count) and
 `setpoint/velocity` (a twist, of which the linear part and the yaw rate count), both in the frame `world`.
 `external_pose`, from a motion capture system, is handed on to the vehicle. Services: `arm`, `disarm`,
-`take_off`, `land`, `hold`, `safety/e_stop`, `safety/clear_fault`. A stream of setpoints that pauses is ended
-by the driver, which then holds the place.
+`take_off`, `land`, `hold`, `safety/e_stop`, `safety/clear_fault`. The emergency stop does not wait for any of
+the others, which take turns. A stream of setpoints that pauses is ended by the driver, which then holds the
+place.
 
 Run as `python -m robot_rl.nodes.crazyflie_process --ros-args -p device.uri:=radio://0/80/2M/E7E7E7E7E7`.
 """
@@ -12,19 +13,18 @@ Run as `python -m robot_rl.nodes.crazyflie_process --ros-args -p device.uri:=rad
 from __future__ import annotations
 
 import math
+import queue
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from calibration.flight_log import flight_log, write_flight_log
+from calibration.flight_log import FlightLogWriter
 from drivers.crazyflie.driver import Crazyflie
 from drivers.crazyflie.settings import CrazyflieConfig
 from drivers.crazyflie.state import FlightSample
@@ -45,6 +45,7 @@ from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.fault_log import FaultLog
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import LATCHED, STREAM
+from robot_rl.nodes.triggers import OneByOne, answered
 
 STATUS_PERIOD = 0.1
 """Between two messages of `state` [s]."""
@@ -61,7 +62,7 @@ class CrazyflieProcessSettings:
     take_off_height: float = 0.5
     """Of the service `take_off` [m]."""
     flight_log: str = ""
-    """CSV file for `robot-rl calibrate quadrotor`, written at the end; "" for none."""
+    """New CSV file for `robot-rl calibrate quadrotor`, written as it flies; "" for none."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.take_off_height < math.inf:
@@ -76,10 +77,12 @@ class CrazyflieNode(Node):
         parameters = Parameters(self)
         self.settings = parameters.read(CrazyflieProcessSettings())
         parameters.check_all_known()
+        path = self.settings.flight_log
+        self._flight = FlightLogWriter(Path(path)) if path else None
         self.vehicle = Crazyflie(self.settings.device, NodeClock(self))
-        self.samples: list[FlightSample] = []
-        if self.settings.flight_log:
-            self.vehicle.record(self.samples.append)
+        self._samples: queue.SimpleQueue[FlightSample] = queue.SimpleQueue()
+        if self._flight is not None:
+            self.vehicle.record(self._samples.put)
         self._log = FaultLog(self, "the Crazyflie")
         self._setpoints = FaultLog(self, "a setpoint")
         self._stamp = 0
@@ -90,14 +93,21 @@ class CrazyflieNode(Node):
         self.create_subscription(PoseStamped, "setpoint", self._on_setpoint, STREAM)
         self.create_subscription(TwistStamped, "setpoint/velocity", self._on_velocity, STREAM)
         self.create_subscription(PoseStamped, "external_pose", self._on_pose, STREAM)
+        self.create_service(Trigger, "safety/e_stop", answered(self.vehicle.emergency_stop))
+
+    def serve(self, one_by_one: OneByOne) -> None:
+        """Offer the services that wait for the vehicle's answers."""
         vehicle, height = self.vehicle, self.settings.take_off_height
-        self.create_service(Trigger, "arm", answered(vehicle.arm))
-        self.create_service(Trigger, "disarm", answered(vehicle.disarm))
-        self.create_service(Trigger, "take_off", answered(lambda: vehicle.take_off(height)))
-        self.create_service(Trigger, "land", answered(vehicle.land))
-        self.create_service(Trigger, "hold", answered(vehicle.hold))
-        self.create_service(Trigger, "safety/e_stop", answered(vehicle.emergency_stop))
-        self.create_service(Trigger, "safety/clear_fault", answered(vehicle.clear_fault))
+        actions: dict[str, Callable[[], None]] = {
+            "arm": vehicle.arm,
+            "disarm": vehicle.disarm,
+            "take_off": lambda: vehicle.take_off(height),
+            "land": vehicle.land,
+            "hold": vehicle.hold,
+            "safety/clear_fault": vehicle.clear_fault,
+        }
+        for name, action in actions.items():
+            self.create_service(Trigger, name, one_by_one.answered(action))
 
     def _on_setpoint(self, message: PoseStamped) -> None:
         def send() -> None:
@@ -140,13 +150,14 @@ class CrazyflieNode(Node):
         except StaleStateError:
             pass  # nothing is published of a state that is old; the fault tells why
         else:
-            if state.stamp > self._stamp:
+            if state.stamp != self._stamp:
                 self._stamp = state.stamp
                 self._pose.publish(world_pose(state.stamp, Pose(state.position, state.quaternion)))
                 self._twist.publish(world_twist(state))
         if now >= self._status_at:
             self._status_at = now + STATUS_PERIOD
             self._status.publish(json_message(self._summary(fault)))
+            self._write_flight()
 
     def _summary(self, fault: str) -> CrazyflieStatus:
         try:
@@ -162,52 +173,34 @@ class CrazyflieNode(Node):
             self._setpoints.fault,
         )
 
-    def close(self) -> None:
-        """Land if it flies, let go of the vehicle, and write the log of the flight."""
-        self.vehicle.close()
-        samples = self.samples
-        if self.settings.flight_log:
-            log = flight_log(
-                [s.time for s in samples],
-                [s.motors for s in samples],
-                [s.lift for s in samples],
-                [np.asarray(s.rates) for s in samples],
-            )
-            write_flight_log(log, Path(self.settings.flight_log))
-
-
-def answered(action: Callable[[], None]) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
-    """The callback of a service that does this, and answers why it could not."""
-
-    def on_call(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _write_flight(self) -> None:
+        if self._flight is None:
+            return
+        samples = [self._samples.get() for _ in range(self._samples.qsize())]
         try:
-            action()
-        except RobotRlError as error:
-            response.success, response.message = False, str(error)
-        else:
-            response.success = True
-        return response
+            self._flight.add([(s.time, *s.motors, s.lift, *s.rates, s.battery) for s in samples])
+        except LogError as error:
+            self._flight = None
+            self.get_logger().error(f"the flight log ends here: {error}")
 
-    return on_call
+    def close(self) -> None:
+        """Land if it flies, let go of the vehicle, and write the end of the flight's log."""
+        self.vehicle.close()
+        self._write_flight()
+        if self._flight is not None:
+            self._flight.close()
 
 
 def body(stop: StopFlag) -> None:
     """Connect to the vehicle and serve it until the process is asked to end."""
     node = CrazyflieNode()
     spinner = Spinner(stop, node)
-    due = time.monotonic()
+    node.serve(OneByOne(spinner.executor))
     try:
-        while True:
-            spinner.spin_once(0.0)
-            spinner.spin_until(due)
-            now = time.monotonic()
+        for now in spinner.turns(TURN):
             node.look(now)
-            due = max(due, now) + TURN
     finally:
-        try:
-            node.close()
-        except LogError as error:
-            node.get_logger().error(f"no flight log is written: {error}")
+        node.close()
         spinner.close()
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import rclpy
@@ -99,6 +99,19 @@ class Spinner:
         """Run callbacks until `time.monotonic()` reaches `deadline` [s]."""
         while (left := deadline - time.monotonic()) > 0:
             self.spin_once(left)
+
+    def turns(self, period: float) -> Iterator[float]:
+        """Run callbacks for ever, and every `period` [s] hand over `time.monotonic()` [s].
+
+        A turn that is late moves those after it.
+        """
+        due = time.monotonic()
+        while True:
+            self.spin_once(0.0)  # one that is behind still hears a stop
+            self.spin_until(due)
+            due = max(due, time.monotonic())
+            yield due
+            due += period
 
     def spin_out(self, progress: Callable[[], int], longest: float) -> None:
         """Run the callbacks that are left after the process was asked to end.

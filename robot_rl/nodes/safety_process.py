@@ -11,7 +11,6 @@ Run as `python -m robot_rl.nodes.safety_process`.
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 
 from rclpy.node import Node
@@ -114,14 +113,9 @@ def body(stop: StopFlag) -> None:
     node = SafetyWatch()
     spinner = Spinner(stop, node)
     collect_garbage()
-    deadline = time.monotonic()
     try:
-        while True:
-            spinner.spin_once(0.0)
-            spinner.spin_until(deadline)
-            now = time.monotonic()
+        for now in spinner.turns(TURN):
             node.look(now)
-            deadline = max(deadline, now) + TURN
     finally:
         spinner.close()
 

@@ -12,12 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.flight_log import FlightLog, flight_log, read_flight_log, write_flight_log
-from calibration.quadrotor import NAMES, Geometry, Guess, Identification, IdentificationSettings, identify
+from calibration.flight_log import (
+    FlightLog,
+    FlightLogWriter,
+    flight_log,
+    read_flight_log,
+    write_flight_log,
+)
+from calibration.least_squares import Guess
+from calibration.quadrotor import NAMES, Geometry, Identification, IdentificationSettings, identify
 from drivers.emulators.crazyflie.airframe import Airframe
 from drivers.emulators.crazyflie.controller import Controller
 from drivers.emulators.crazyflie.crtp import Packet, Port
-from drivers.emulators.crazyflie.firmware import STEP, EmulatedCrazyflie
+from drivers.emulators.crazyflie.firmware import STEP, EmulatedCrazyflie, EmulatorSettings
 from drivers.emulators.crazyflie.setpoints import Setpoint
 from drivers.emulators.crazyflie.vehicle import RigidVehicle
 from robot_rl.cli import main
@@ -49,7 +56,7 @@ def flight(airframe: Airframe, payload: float = 0.0, duration: float = 16.0, see
         for _ in range(10):
             vehicle.advance(command, 0.1 * PERIOD)
     time, motors, lifts, rates = zip(*samples, strict=True)
-    return flight_log(time, motors, lifts, rates, payload)
+    return flight_log(time, motors, lifts, rates, payload=payload)
 
 
 def truth(airframe: Airframe) -> dict[str, float]:
@@ -91,7 +98,7 @@ def test_a_weighed_quadrotor() -> None:
     assert found.stds["c2"] / found.values["c2"] == pytest.approx(0.005, rel=0.3)
     assert 0.004 < found.stds["jz"] / found.values["jz"] < 0.025
     assert found.lift_residual == pytest.approx(0.1, rel=0.15)
-    assert not found.warnings
+    assert [w.split(":")[0] for w in found.warnings] == ["no voltage was logged"]
 
 
 def test_a_known_payload_tells_the_mass() -> None:
@@ -117,9 +124,10 @@ def test_a_whole_thrust_curve() -> None:
     assert curve == pytest.approx(airframe.thrusts(speeds), rel=0.02)
 
 
-def test_flown_by_the_vehicles_own_controller() -> None:
-    """Whose commands change five times between two samples, as a Crazyflie logs them."""
-    crazyflie = EmulatedCrazyflie(QUADRATIC)
+@functools.cache
+def emulated_flight(capacity: float) -> FlightLog:
+    """By the vehicle's own controller, whose commands change five times between two samples."""
+    crazyflie = EmulatedCrazyflie(QUADRATIC, settings=EmulatorSettings(charge=1.0, capacity=capacity))
     rng = np.random.default_rng(4)
     samples = []
 
@@ -138,13 +146,43 @@ def test_flown_by_the_vehicles_own_controller() -> None:
             now = crazyflie.truth
             lift = now.specific_force[2] + rng.normal(0.0, 0.1)
             gyro = now.rates + rng.normal(0.0, 0.002, 3)
-            samples.append((crazyflie.now, crazyflie.rotor_command, lift, gyro))
-    time, motors, lifts, rates = zip(*samples, strict=True)
+            volts = round(crazyflie.battery.voltage + rng.normal(0.0, 0.005), 3)
+            samples.append((crazyflie.now, crazyflie.rotor_command, lift, gyro, volts))
+    time, motors, lifts, rates, voltages = zip(*samples, strict=True)
+    return flight_log(time, motors, lifts, rates, voltages)
+
+
+CHANGING = IdentificationSettings(commands="changing")
+
+
+def test_flown_by_the_vehicles_own_controller_until_the_battery_is_empty() -> None:
+    log = emulated_flight(0.02)
+    assert log.voltage is not None
     known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
-    log = flight_log(time, motors, lifts, rates)
-    found = identify([log], geometry(QUADRATIC), known, IdentificationSettings(commands="changing"))
+    found = identify([log], geometry(QUADRATIC), known, CHANGING)
+    assert max(errors(found, QUADRATIC).values()) < 4.0
     for name, tolerance in {"c2": 0.02, "jx": 0.05, "jy": 0.05, "spin_up_time": 0.1}.items():
         assert found.values[name] == pytest.approx(truth(QUADRATIC)[name], rel=tolerance)
+    assert not found.warnings
+    battery = found.battery
+    assert battery is not None
+    assert battery.nominal == 4.2
+    assert 3.1 < battery.lowest < 3.4 < 4.0 < battery.highest < 4.15
+    assert battery.least_level == pytest.approx(battery.lowest / 4.2, abs=0.01)
+    assert battery.least_level <= battery.lowest / 4.2
+
+
+def test_without_the_voltage_the_curve_is_not_that_of_a_full_battery() -> None:
+    """And it is worse than it looks: what it misses is not noise."""
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    whole = emulated_flight(0.02)
+    blind = identify([replace(whole, voltage=None)], geometry(QUADRATIC), known, CHANGING)
+    seeing = identify([whole], geometry(QUADRATIC), known, CHANGING)
+    assert blind.values["c2"] < 0.85 * QUADRATIC.thrust[2]
+    assert errors(blind, QUADRATIC)["c2"] > 5.0
+    assert blind.lift_residual > 1.5 * seeing.lift_residual
+    assert blind.battery is None
+    assert any("no voltage" in warning for warning in blind.warnings)
 
 
 def test_lost_samples_and_landings_do_no_harm() -> None:
@@ -191,10 +229,26 @@ def test_the_command_writes_what_the_simulator_loads(tmp_path, capsys) -> None:
     assert parameters.mass == printed["values"]["mass"] == pytest.approx(QUADRATIC.mass, rel=0.02)
     assert parameters.thrust[2] == pytest.approx(QUADRATIC.thrust[2], rel=0.02)
     assert f"# mass: {parameters.mass:.6g} +- " in out.read_text()
+    assert printed["battery"] is None
     assert main(words) == 0
     assert "0.2 %" in capsys.readouterr().out
     assert main(["calibrate", "quadcopter"]) == 1
     assert "valid: quadrotor" in capsys.readouterr().err
+
+
+def test_the_command_tells_of_the_battery(tmp_path, capsys) -> None:
+    log, out = tmp_path / "log.csv", tmp_path / "mine.yaml"
+    write_flight_log(emulated_flight(0.02), log)
+    words = ["calibrate", "quadrotor", str(log), "--base", "gpd-cf2x", "--mass", "0.028", "--out", str(out)]
+    assert main([*words, "--commands", "changing", "--json"]) == 0
+    battery = json.loads(capsys.readouterr().out)["battery"]
+    thrust = battery["full_thrust"]
+    assert thrust["lowest"] / thrust["nominal"] == pytest.approx((battery["lowest"] / 4.2) ** 2)
+    option = f"--flight.vehicle.battery {battery['least_level']:g}"
+    assert option in out.read_text()
+    assert load_parameters(str(out)).thrust[2] == thrust["nominal"]
+    assert main([*words, "--commands", "changing"]) == 0
+    assert option in capsys.readouterr().out
 
 
 def test_a_log_survives_its_file(tmp_path) -> None:
@@ -202,8 +256,28 @@ def test_a_log_survives_its_file(tmp_path) -> None:
     write_flight_log(log, tmp_path / "log.csv")
     back = read_flight_log(tmp_path / "log.csv")
     assert back.payload == 0.008
+    assert back.voltage is None
     for name in ("time", "motors", "lift", "rates"):
         assert getattr(back, name) == pytest.approx(getattr(log, name), rel=1e-7, abs=1e-9)
+
+
+def test_a_log_is_in_its_file_as_it_is_flown(tmp_path) -> None:
+    """Whatever becomes of the process: nothing here is closed, and the last line is half a line."""
+    path = tmp_path / "flights" / "log.csv"
+    writer = FlightLogWriter(path)
+    sample = (0.5, 0.5, 0.5, 0.5, 9.8, 0.1, 0.2, 0.3, 3.9)
+    for i in range(0, 120, 10):
+        writer.add([(0.01 * k, *sample) for k in range(i, i + 10)])
+    writer.add([(0.5, *sample), (2.0, math.nan, *sample[1:])])
+    with path.open("a") as file:
+        file.write("1.20,0.5,0.5,0.")
+    log = read_flight_log(path)
+    assert log.time == pytest.approx(0.01 * np.arange(120))
+    assert log.voltage == pytest.approx(np.full(120, 3.9))
+    assert log.rates[0] == pytest.approx([0.1, 0.2, 0.3])
+    with pytest.raises(LogError, match="holds a flight already"):
+        FlightLogWriter(path)
+    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +288,8 @@ def test_a_log_survives_its_file(tmp_path) -> None:
         ({"lift": lambda v: np.where(np.arange(len(v)) == 7, math.nan, v)}, "lift is not finite in sample 7"),
         ({"rates": lambda r: r[:, :2]}, "must have the shape"),
         ({"payload": lambda p: -1.0}, "payload must not be negative"),
+        ({"voltage": lambda _: np.zeros(1600)}, "voltage must be more than 0 V"),
+        ({"voltage": lambda _: np.full(7, 4.0)}, "voltage must have the shape"),
     ],
 )
 def test_logs_that_are_none(change: dict, said: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivers.emulators.crazyflie.airframe import Airframe
+from drivers.emulators.crazyflie.battery import Battery
 from drivers.emulators.crazyflie.commander import Commander
 from drivers.emulators.crazyflie.controller import Controller
 from drivers.emulators.crazyflie.crtp import Packet, Port
@@ -24,6 +25,7 @@ from drivers.emulators.crazyflie.services import LogService, MemoryService, Para
 from drivers.emulators.crazyflie.supervisor import FailSafe, Mode, Supervisor
 from drivers.emulators.crazyflie.tables import Parameter, Variable
 from drivers.emulators.crazyflie.vehicle import RigidVehicle, Vehicle, VehicleState
+from robot_rl.core.errors import ConfigError
 
 STEP = 0.002
 """Period of controller and vehicle [s]."""
@@ -31,8 +33,6 @@ PROTOCOL = 12
 """Version of the protocol: tables with 16-bit numbers, a port of the supervisor's own."""
 SOURCE = b"Bitcraze Crazyflie"
 """What a Crazyflie calls itself."""
-FULL_BATTERY = 4.1
-"""[V]."""
 GRAVITY = 9.81
 """Unit of logged accelerations [m/s^2]."""
 
@@ -49,8 +49,18 @@ class EmulatorSettings:
     """Standard deviation of each logged value [m/s^2]."""
     gyro_noise: float = 0.002
     """Standard deviation of each logged value [rad/s]."""
+    charge: float = 0.9
+    """Part of the battery's capacity at the start, in [0, 1]."""
+    capacity: float = 0.25
+    """Of the battery [Ah]."""
     seed: int = 0
     """Seeds the noise."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.charge <= 1.0:
+            raise ConfigError(f"charge must be in [0, 1], not {self.charge}")
+        if not 0.0 < self.capacity < math.inf:
+            raise ConfigError(f"capacity must be more than 0 Ah, not {self.capacity}")
 
 
 class EmulatedCrazyflie:
@@ -74,8 +84,7 @@ class EmulatedCrazyflie:
         self.supervisor = Supervisor()
         self.commander = Commander(self.settings.fail_safe)
         self.estimator = Estimator(self.settings.positioning, self.settings.seed)
-        self.battery = FULL_BATTERY
-        """[V]."""
+        self.battery = Battery(self.settings.capacity, self.settings.charge)
         self.skipped = 0.0
         """Time that has passed without the vehicle [s]; only its log knows of it."""
         self._controller = Controller(airframe)
@@ -101,7 +110,7 @@ class EmulatedCrazyflie:
 
     @property
     def rotor_command(self) -> np.ndarray:
-        """(4,) that the motors are asked for, in [0, 1]."""
+        """(4,) duty cycles of the motors, in [0, 1]."""
         return self._command
 
     def receive(self, packet: Packet) -> list[Packet]:
@@ -169,8 +178,10 @@ class EmulatedCrazyflie:
         if mode is Mode.OFF:
             self.commander.shut_down()
         setpoint = self.commander.setpoint(now, mode, self._estimate)
-        self._command = self._controller.update(setpoint, self._estimate, STEP)
-        self.vehicle.advance(self._command, STEP)
+        speeds = self._controller.update(setpoint, self._estimate, STEP)
+        self._command = self.battery.duty(speeds)
+        self.vehicle.advance(self.battery.rotor_speeds(self._command), STEP)
+        self.battery.drain(self._command, STEP)
         self._truth = self.vehicle.state()
         return [Packet(Port.LOG, LogService.DATA, data) for data in self.log.due(self._milliseconds)]
 
@@ -207,7 +218,8 @@ class EmulatedCrazyflie:
         return [
             *rows,
             Variable("stateEstimateZ.quat", "I", lambda: compress_quaternion(self._estimate.quaternion)),
-            Variable("pm.vbat", "f", lambda: self.battery),
+            Variable("pm.vbat", "f", lambda: self.battery.voltage),
+            Variable("pm.vbatMV", "H", lambda: 1e3 * self.battery.voltage),
             Variable("supervisor.info", "H", self._info),
         ]
 
