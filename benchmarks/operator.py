@@ -20,7 +20,7 @@ if __name__ != "__main__":
     from _operator import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary]
 else:
     sys.path.append(sys.path.pop(0))  # so it is for this one
-    from operating import measure
+    from operator_figures import measure
     from report import finish, options
 
     parser = options(__doc__)
