@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ def bench_of(camera: Camera) -> CameraBench:
     return CameraBench(camera, SteadyClock(), time.sleep, 1.0 / RATE, slowest=1.0)
 
 
-def config(**settings: object) -> CameraConfig:
-    return CameraConfig(width=WIDTH, height=HEIGHT, rate=RATE, size=(64, 64), **settings)  # type: ignore[arg-type]
+def config(**settings: Any) -> CameraConfig:
+    return CameraConfig(width=WIDTH, height=HEIGHT, rate=RATE, size=(64, 64), **settings)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,10 +69,10 @@ PLAN: Plan = {
 
 @pytest.mark.parametrize("frame", ["base", "tool", "view"])
 def test_no_jump_when_control_changes_hands_and_the_executed_action_is_recorded(
-    frame: str, tmp_path: Path
+    frame: Any, tmp_path: Path
 ) -> None:
     # Faster than the policy's limits: what she asks for has to saturate.
-    config = TeleopConfig(linear_speed=0.6, angular_speed=4.0, frame=frame, view_yaw=0.8)  # type: ignore[arg-type]
+    config = TeleopConfig(linear_speed=0.6, angular_speed=4.0, frame=frame, view_yaw=0.8)
     operator = Operator(PLAN, config)
     env, arm = TASK.simulate(person=False)
     env.teleop = operator

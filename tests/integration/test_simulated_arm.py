@@ -280,11 +280,11 @@ def test_reset_by_trajectory_is_a_motion_within_the_limits(monkeypatch: pytest.M
     path: list[np.ndarray] = []
     monitor = arm.safety.monitor
 
-    def watch(state: object, stamp: int, now: int) -> None:
+    def watch(state: Any, stamp: int, now: int) -> None:
         path.append(arm.plant.read().position.copy())
         assert (arm.safety.target.position <= config.limits.workspace_max).all()
         assert (arm.safety.target.position[2] >= config.limits.workspace_min[2]).all()
-        monitor(state, stamp, now)  # type: ignore[arg-type]
+        monitor(state, stamp, now)
 
     monkeypatch.setattr(arm.safety, "monitor", watch)
     state = arm.reset(episode(1))

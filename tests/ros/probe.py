@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.experimental.events_executor import EventsExecutor
@@ -37,7 +37,7 @@ class Probe:
         self.node = Node("probe")
         self.executor = EventsExecutor()
         self.executor.add_node(self.node)
-        self.newest: dict[str, object] = {}
+        self.newest: dict[str, Any] = {}
 
     def listen(self, topic: str, kind: type, qos=STREAM) -> None:
         self.node.create_subscription(kind, topic, lambda m: self.newest.__setitem__(topic, m), qos)
@@ -65,11 +65,11 @@ class Probe:
 
     def tick(self) -> Tick | None:
         message = self.newest.get("sync/tick")
-        return None if message is None else convert.json_from(Tick, message)  # type: ignore[arg-type]
+        return None if message is None else convert.json_from(Tick, message)
 
     def fault(self) -> str:
         message = self.newest.get("safety/state")
-        return "" if message is None else convert.json_from(SafetyState, message).fault  # type: ignore[arg-type]
+        return "" if message is None else convert.json_from(SafetyState, message).fault
 
 
 @contextmanager

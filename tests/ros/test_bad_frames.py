@@ -41,7 +41,7 @@ class TestCameras:
     @property
     def now(self) -> int:
         """The robot's time [ns]."""
-        return convert.pose_from(self.probe.newest["arm/pose"]).stamp  # type: ignore[arg-type]
+        return convert.pose_from(self.probe.newest["arm/pose"]).stamp
 
     def message(self, camera: str, image: np.ndarray, age: int = 0) -> Image:
         return convert.image_message(camera, StampedImage(self.now - age, image))

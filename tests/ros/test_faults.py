@@ -288,7 +288,7 @@ def test_a_target_that_is_no_number_holds_the_arm(tmp_path: Path) -> None:
         probe.wait(lambda: (t := probe.tick()) is not None and t.request == "probe/1")
         start = probe.tick()
         assert start is not None
-        here = convert.pose_from(probe.newest["arm/pose"]).pose  # type: ignore[arg-type]
+        here = convert.pose_from(probe.newest["arm/pose"]).pose
 
         bad = Pose(np.array([np.nan, 0.0, 0.3]), here.quaternion)
         send(probe, target, gripper, ArmCommand(start.stamp, bad, False))
@@ -300,7 +300,7 @@ def test_a_target_that_is_no_number_holds_the_arm(tmp_path: Path) -> None:
         for _ in range(20):
             probe.executor.spin_once(timeout_sec=0.05)
         assert "not finite" in probe.fault()
-        held = convert.pose_from(probe.newest["arm/pose"]).pose  # type: ignore[arg-type]
+        held = convert.pose_from(probe.newest["arm/pose"]).pose
         np.testing.assert_allclose(held.position, here.position, atol=2e-3)
 
         cleared = probe.call("safety/clear_fault")

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from rclpy import serialization
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import String, UInt8MultiArray
 
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
 from robot_rl.core.types import (
@@ -23,14 +27,7 @@ from robot_rl.data import messages
 from robot_rl.data.episode_log import read_raw
 from robot_rl.data.json_messages import ControlChange
 from robot_rl.data.recorder import EpisodeRecorder
-
-serialization = pytest.importorskip("rclpy.serialization")
-
-from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import String, UInt8MultiArray  # noqa: E402
-
-from robot_rl.nodes import convert  # noqa: E402
+from robot_rl.nodes import convert
 
 pytestmark = [
     pytest.mark.ros,

@@ -21,7 +21,7 @@ def test_a_training_on_the_real_clock(tmp_path: Path) -> None:
     with running(tmp_path / "run", config, clock="realtime") as graph, probing(graph) as probe:
         probe.listen("episode/event", String)
         probe.wait(graph.check)
-        ended = json_from(EpisodeEvent, probe.newest["episode/event"])  # type: ignore[arg-type]
+        ended = json_from(EpisodeEvent, probe.newest["episode/event"])
     summary = json.loads((graph.out / "summary.json").read_text())
     results = list(read_results(graph.out / "results.jsonl"))
     journal = list(read_journal(graph.out / JOURNAL))

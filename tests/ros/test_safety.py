@@ -129,7 +129,7 @@ def test_whoever_is_silent_the_arm_holds(tmp_path: Path) -> None:
         watcher.send("actor", signal.SIGKILL, "command timeout")
         watcher.move()
         assert watcher.newest.fault == ""
-        permit = json_from(Permit, probe.newest["safety/permit"])  # type: ignore[arg-type]
+        permit = json_from(Permit, probe.newest["safety/permit"])
         assert (permit.allowed, permit.reason) == (True, "")
 
     boxes = sorted((tmp_path / "run" / FOLDER).glob("*.mcap"))
@@ -215,7 +215,7 @@ def push_down(probe: Probe, depth: float) -> None:
     request = probe.publisher("episode/command", String)
     request.publish(json_message(EpisodeRequest("probe/1", 0, 5, "train")))
     probe.wait(lambda: (t := probe.tick()) is not None and t.request == "probe/1")
-    here = pose_from(probe.newest["arm/pose"]).pose  # type: ignore[arg-type]
+    here = pose_from(probe.newest["arm/pose"]).pose
     answered = -1
 
     def is_new() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ COMMANDS = ("start", "pause")
 AT_REST = [0, 0, 0, 0, 0, 0]
 
 
-def hands(axes: object = AT_REST, buttons: object = ()) -> str:
-    return json.dumps({"type": "hands", "axes": axes, "buttons": list(buttons)})  # type: ignore[call-overload]
+def hands(axes: Any = AT_REST, buttons: Any = ()) -> str:
+    return json.dumps({"type": "hands", "axes": axes, "buttons": list(buttons)})
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from robot_rl.data.episode_log import TRANSITIONS_TOPIC, EpisodeInfo, EpisodeLog
 from robot_rl.data.frame_labels import CORRECTIONS, Correction, save_corrections, ticks
 from robot_rl.data.mcap_scan import RawMessage
 from robot_rl.data.provenance import history
+from robot_rl.data.views import Outcome
 from tests.unit.data_samples import assert_same, small_spec, transition
 from tests.unit.dataset_samples import CAMERAS, TICK, Plan, record_run
 
@@ -148,12 +149,12 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("outcome", "reward"), [("success", 1.0), ("failure", 0.0)])
-def test_an_outcome_is_put_right(tmp_path: Path, outcome: str, reward: float) -> None:
+def test_an_outcome_is_put_right(tmp_path: Path, outcome: Outcome, reward: float) -> None:
     success = outcome == "success"
     plans = [Plan(), Plan(Mode.TRAIN, success=not success)]
     written = record_run(tmp_path / "a", plans)
     source = Dataset.open(tmp_path / "a")
-    made = relabel(source, tmp_path / "b", {1: outcome})  # type: ignore[dict-item]
+    made = relabel(source, tmp_path / "b", {1: outcome})
     assert everything(made.episodes[0]) == everything(source.episodes[0])
     assert others(made.episodes[1]) == others(source.episodes[1])
     rows = made.transitions(made.episodes[1])
@@ -179,9 +180,10 @@ def test_an_episode_for_labels_has_an_outcome_too(tmp_path: Path) -> None:
 def test_what_was_never_recorded_cannot_become_a_success(tmp_path: Path) -> None:
     record_run(tmp_path / "a", [Plan(success=False), Plan(Mode.LABEL, finished=False)])
     source = Dataset.open(tmp_path / "a")
-    for index, outcome in ((0, "success"), (1, "failure")):
+    refused: dict[int, Outcome] = {0: "success", 1: "failure"}
+    for index, outcome in refused.items():
         with pytest.raises(DatasetError, match=f"episode {index} cannot become a {outcome}"):
-            relabel(source, tmp_path / "b", {index: outcome})  # type: ignore[dict-item]
+            relabel(source, tmp_path / "b", {index: outcome})
 
 
 def test_a_label_for_what_does_not_exist(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tests.unit.teleop_samples import Hand, Time, arm
 class Desk:
     """A person with two devices, asked a hundred times a second."""
 
-    def __init__(self, mode: Mode = Mode.TRAIN, closed: bool = False, **settings: object) -> None:
+    def __init__(self, mode: Mode = Mode.TRAIN, closed: bool = False, **settings: Any) -> None:
         self.time = Time()
         self.mouse = Hand(self.time)
         self.pad = Hand(self.time, "gamepad")
@@ -27,7 +28,7 @@ class Desk:
         self.state = arm(closed=closed)
         self.person = DevicePerson(
             {"spacemouse": self.mouse, "gamepad": self.pad},
-            TeleopConfig(**settings),  # type: ignore[arg-type]
+            TeleopConfig(**settings),
             on_e_stop=self.stops.append,
             on_change=self.changes.append,
             on_notice=self.notices.append,

@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,8 +260,8 @@ def test_resnet_10_is_as_large_as_serls() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["spatial", "average"])
-def test_resnet_10_encodes_and_loads(pooling: str, tmp_path: Path) -> None:
-    config = EncoderConfig(kind="resnet10", pooling=pooling)  # type: ignore[arg-type]
+def test_resnet_10_encodes_and_loads(pooling: Any, tmp_path: Path) -> None:
+    config = EncoderConfig(kind="resnet10", pooling=pooling)
     encoder = load_encoder(config)
     frame = {"wrist": StampedImage(0, picture())}
     seen = encoder.encode(frame)["wrist"].centre
@@ -272,7 +273,7 @@ def test_resnet_10_encodes_and_loads(pooling: str, tmp_path: Path) -> None:
     assert np.array_equal(loaded, seen)
     other = "average" if pooling == "spatial" else "spatial"
     with pytest.raises(EncoderError, match="pooling"):
-        load_encoder(dataclasses.replace(config, file=str(path), pooling=other))  # type: ignore[arg-type]
+        load_encoder(dataclasses.replace(config, file=str(path), pooling=other))
 
 
 def test_spatial_embeddings_are_weighted_sums_over_the_map() -> None:

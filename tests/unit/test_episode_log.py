@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,9 +108,9 @@ def test_only_the_wanted_topics_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
-def test_rosbags_and_mcap_ros2_read_the_same_values(tmp_path: Path, compression: str) -> None:
+def test_rosbags_and_mcap_ros2_read_the_same_values(tmp_path: Path, compression: Any) -> None:
     path = tmp_path / "a.mcap"
-    with EpisodeLog(path, SPEC, EPISODE, compression=compression, flush_every=0.0) as log:  # type: ignore[arg-type]
+    with EpisodeLog(path, SPEC, EPISODE, compression=compression, flush_every=0.0) as log:
         for i in range(4):
             write_step(log, i)
         data = messages.byte_array(bytes(range(256)))
@@ -251,9 +252,9 @@ def test_zeros_that_a_file_system_left_at_the_end_are_cut_off(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
-def test_every_flipped_byte_of_a_complete_log_is_found(tmp_path: Path, compression: str) -> None:
+def test_every_flipped_byte_of_a_complete_log_is_found(tmp_path: Path, compression: Any) -> None:
     path = tmp_path / "a.mcap"
-    with EpisodeLog(path, SPEC, EPISODE, compression=compression) as log:  # type: ignore[arg-type]
+    with EpisodeLog(path, SPEC, EPISODE, compression=compression) as log:
         for i in range(2):
             write_step(log, i)
         log.close(RESULT)
@@ -277,7 +278,7 @@ def test_a_damaged_chunk_of_a_cut_off_log_is_never_read_wrongly(tmp_path: Path) 
     path = tmp_path / "a.mcap"
     for compression in ("none", "lz4", "zstd"):
         path.unlink(missing_ok=True)
-        log = EpisodeLog(path, SPEC, EPISODE, compression=compression)  # type: ignore[arg-type]
+        log = EpisodeLog(path, SPEC, EPISODE, compression=compression)
         start = path.stat().st_size
         write_step(log, 0)
         log.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -225,9 +226,9 @@ def test_a_turned_world_turns_the_force() -> None:
         ({"torque_rate": 0.0}, "torque_rate more than 0"),
     ],
 )
-def test_bad_gains_are_refused(values: dict[str, object], message: str) -> None:
+def test_bad_gains_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ImpedanceGains(**values)  # type: ignore[arg-type]
+        ImpedanceGains(**values)
 
 
 def test_bad_period_is_refused() -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ SPEC = small_spec()
 ROOT = Path(__file__).parents[2]
 
 
-def sequences(transitions: object) -> list[int]:
-    return [t.key.sequence for t in transitions]  # type: ignore[attr-defined]
+def sequences(transitions: Iterable[Transition]) -> list[int]:
+    return [t.key.sequence for t in transitions]
 
 
 def write(path: Path, *commits: range) -> list[int]:
@@ -188,8 +189,10 @@ def test_a_long_commit_is_split_over_frames(tmp_path: Path, monkeypatch: pytest.
 
 FULL_DISK = """
 import resource, signal, sys
+from collections.abc import Iterable
 from pathlib import Path
 from robot_rl.core.errors import LogError
+from robot_rl.core.types import Transition
 from robot_rl.data.journal import Journal, read_journal
 from tests.unit.data_samples import small_spec, transition
 
@@ -224,7 +227,9 @@ def test_a_write_that_fails_half_way_is_undone_and_can_be_repeated(tmp_path: Pat
 
 KILLED = """
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from robot_rl.core.types import Transition
 from robot_rl.data.journal import Journal
 from tests.unit.data_samples import small_spec, transition
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,10 +70,10 @@ def test_a_clutch_couples_motions_and_not_places() -> None:
 class Lead:
     """A person with a leader arm; the robot's target follows as it is told, a hundred times a second."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.time = Time()
         self.pose, self.buttons, self.target = FAR, frozenset[str](), HOME
-        self.config = TeleopConfig(**settings)  # type: ignore[arg-type]
+        self.config = TeleopConfig(**settings)
         source = lambda: LeaderState(self.time.now, self.pose, self.buttons)  # noqa: E731
         device = LeaderArm(source, self.config)
         self.person = DevicePerson({"leader": device}, self.config, clock=self.time)

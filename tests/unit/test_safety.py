@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -325,9 +326,9 @@ def test_a_held_pose_outside_the_box_comes_back_in() -> None:
         ({"joint_speed": (1.0,) * 6}, "one number for each joint"),
     ],
 )
-def test_bad_limits_are_refused(values: dict[str, object], message: str) -> None:
+def test_bad_limits_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SafetyLimits(**values)  # type: ignore[arg-type]
+        SafetyLimits(**values)
 
 
 def test_an_inhibited_arm_holds_and_takes_no_command() -> None:

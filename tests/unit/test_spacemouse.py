@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,8 +30,8 @@ class Desk:
         self.bus = EmulatedHidBus(*self.mice)
         self.devices: list[SpaceMouse] = []
 
-    def device(self, which: int | str = 0, **settings: object) -> SpaceMouse:
-        self.devices.append(SpaceMouse(which, transport=self.bus, clock=self.clock.now, **settings))  # type: ignore[arg-type]
+    def device(self, which: int | str = 0, **settings: Any) -> SpaceMouse:
+        self.devices.append(SpaceMouse(which, transport=self.bus, clock=self.clock.now, **settings))
         return self.devices[-1]
 
     def wait(self, duration: float) -> None:

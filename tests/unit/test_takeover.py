@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ STEP = 0.01
 class Script:
     """Feeds a `Takeover` hands at a fixed rate; buttons go down when they are first named."""
 
-    def __init__(self, **settings: object) -> None:
-        self.takeover = Takeover(TeleopConfig(**settings))  # type: ignore[arg-type]
+    def __init__(self, **settings: Any) -> None:
+        self.takeover = Takeover(TeleopConfig(**settings))
         self.now = 0
         self.held: dict[str, frozenset[str]] = {}
         self.reasons: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,9 +81,9 @@ def test_recorded_transitions_come_back(tmp_path: Path) -> None:
 def test_episodes_are_chosen_by_mode_and_outcome(tmp_path: Path) -> None:
     record(tmp_path)
 
-    def indices(**choice: object) -> list[int]:
-        chosen = [info.episode.index for info in episodes(tmp_path, **choice)]  # type: ignore[arg-type]
-        assert {t.episode for t in transitions(tmp_path, **choice)} == set(chosen) - {3}  # type: ignore[arg-type]
+    def indices(**choice: Any) -> list[int]:
+        chosen = [info.episode.index for info in episodes(tmp_path, **choice)]
+        assert {t.episode for t in transitions(tmp_path, **choice)} == set(chosen) - {3}
         return chosen
 
     assert indices() == [0, 1, 2, 3]
