@@ -130,18 +130,21 @@ def create(settings: GradientSettings, task: FlightSettings, fresh: Sequence[Arr
     rng = np.random.default_rng(seed)
     inputs = MEASURED + 3 * len(task.preview) + 4 * task.history
     sizes = [inputs, *settings.hidden, 4]
-    params: Params = {}
+    # Made with NumPy, which compiles nothing.
+    weights: dict[str, np.ndarray] = {}
     for n, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         last = n == len(settings.hidden)
         weight = rng.normal(size=(fan_in, fan_out)) / math.sqrt(fan_in) * (0.1 if last else 1.0)
         bias = np.full(fan_out, math.atanh(hover_action(task)) if last else 0.0)
-        params[f"layers.{n}.weight"] = jnp.asarray(weight, jnp.float32)
-        params[f"layers.{n}.bias"] = jnp.asarray(bias, jnp.float32)
-    zeros = {name: np.zeros(value.shape, np.float32) for name, value in params.items()}
-    moments = adam.Moments(zeros, zeros, jnp.int32(0))
+        weights[f"layers.{n}.weight"] = weight.astype(np.float32)
+        weights[f"layers.{n}.bias"] = bias.astype(np.float32)
+    zeros = {name: np.zeros_like(value) for name, value in weights.items()}
     # The ages begin staggered: otherwise all worlds would start anew at once.
     age = rng.integers(0, settings.windows, settings.worlds, np.int32)
-    return jax.tree.map(jnp.asarray, Pilot(params, moments, [a[0] for a in fresh], age))
+    first = [np.asarray(a)[0] for a in fresh]
+    made = jax.device_put((weights, zeros, zeros, np.int32(0), first, age))
+    params, mean, square, steps, flights, age = made
+    return Pilot(params, adam.Moments(mean, square, steps), flights, age)
 
 
 def act(params: Params, inputs: Array) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from robot_rl.core.spec import EnvSpec
@@ -64,28 +65,30 @@ class Trainer:
         self.task = task
         self._inputs = inputs_of(task, spec.observation.vector_scale)
         shape = (settings.block, settings.worlds)
-        key = jax.random.key(0)
         outlines = []
 
-        def draw(key: jax.Array) -> list[Array]:
+        # Keys are made inside of the programs: each operation outside would be compiled on its own.
+        def draw(seed: Array, first: Array) -> list[Array]:
+            of_start, of_fresh, _ = jax.random.split(jax.random.key(seed), 3)
+            key = jnp.where(first < 0, of_start, jax.random.fold_in(of_fresh, first))
             fresh = reset(key, task, shape)._replace(key=None)  # chance comes from outside
             outlines.append(outline(fresh))
             return arrays_of(fresh)
 
         def block(
-            knobs: Any, pilot: Pilot, arrays: list[Array], key: jax.Array, first: Array
+            knobs: Any, pilot: Pilot, arrays: list[Array], seed: Array, first: Array
         ) -> tuple[Pilot, Metrics]:
+            key = jax.random.fold_in(jax.random.split(jax.random.key(seed), 3)[2], first)
             fresh = with_arrays(outlines[0], arrays)
             return update_block(settings, task, knobs, pilot, fresh, key, first)
 
         options = cpu_options()
-        self._draw = jax.jit(draw).lower(key).compile(options)
-        arrays = self._draw(key)
+        zero = np.int32(0)
+        self._draw = jax.jit(draw).lower(zero, zero).compile(options)
+        arrays = self._draw(zero, zero)
         pilot = create(settings, task, arrays, 0)
-        knobs = self._knobs(settings)
-        self._block = (
-            jax.jit(block, donate_argnums=1).lower(knobs, pilot, arrays, key, np.int32(0)).compile(options)
-        )
+        lowered = jax.jit(block, donate_argnums=1).lower(self._knobs(settings), pilot, arrays, zero, zero)
+        self._block = lowered.compile(options)
         self.compile_cpu_s = time.process_time() - began
         """Processor time of the compilation [s]."""
         self.compile_wall_s = time.monotonic() - began_wall
@@ -103,14 +106,12 @@ class Trainer:
             on_block: Told how it goes.
         """
         began, began_wall = time.process_time(), time.monotonic()
-        knobs = self._knobs(settings)
-        start_key, fresh_key, chance_key = jax.random.split(jax.random.key(seed), 3)
-        pilot = create(settings, self.task, self._draw(start_key), seed)
+        knobs, of_seed = self._knobs(settings), np.int32(seed)
+        pilot = create(settings, self.task, self._draw(of_seed, np.int32(-1)), seed)
         invalid = 0
         for first in range(0, settings.updates, settings.block):
-            fresh = self._draw(jax.random.fold_in(fresh_key, first))
-            key = jax.random.fold_in(chance_key, first)
-            pilot, metrics = self._block(knobs, pilot, fresh, key, np.int32(first))
+            fresh = self._draw(of_seed, np.int32(first))
+            pilot, metrics = self._block(knobs, pilot, fresh, of_seed, np.int32(first))
             figures = jax.device_get(metrics)
             invalid += int(figures.invalid.sum())
             on_block(first + settings.block, {k: float(v[-1]) for k, v in figures._asdict().items()})
