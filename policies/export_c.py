@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,12 +50,15 @@ class CExport:
     """Mean of the absolute differences."""
 
 
-def c_export(bundle: Bundle, weights: str = "float32") -> CExport:
+def c_export(
+    bundle: Bundle, weights: str = "float32", constants: Mapping[str, float] | None = None
+) -> CExport:
     """A policy bundle as a C99 header.
 
     Args:
         bundle: A policy of float32 vectors, tanh-mlp or tanh-gaussian; of a Gaussian the mean is exported.
         weights: One of `FORMATS`.
+        constants: Macros that the header defines too, such as what is known of the vehicle.
 
     Raises:
         PolicyError: The policy has parts that no header can hold, or the format is unknown.
@@ -87,7 +90,7 @@ def c_export(bundle: Bundle, weights: str = "float32") -> CExport:
     )
     parts = [
         _preamble(bundle, weights, figures),
-        _macros(bundle, figures.sizes, checksum),
+        _macros(bundle, figures.sizes, checksum, constants),
         *(_array(*array) for array in arrays),
         _array("float", "policy_golden_observation", golden),
         _array("float", "policy_golden_action", run(acting, golden / given)),
@@ -98,9 +101,11 @@ def c_export(bundle: Bundle, weights: str = "float32") -> CExport:
     return replace(figures, header="\n".join(parts))
 
 
-def export_c(bundle: Bundle, path: Path, weights: str = "float32") -> CExport:
+def export_c(
+    bundle: Bundle, path: Path, weights: str = "float32", constants: Mapping[str, float] | None = None
+) -> CExport:
     """Write the header of a policy to `path`; see `c_export`."""
-    export = c_export(bundle, weights)
+    export = c_export(bundle, weights, constants)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(export.header)
     return export
@@ -165,7 +170,9 @@ def _preamble(bundle: Bundle, weights: str, figures: CExport) -> str:
     return f"/*\n{text}\n */"
 
 
-def _macros(bundle: Bundle, sizes: list[int], checksum: int) -> str:
+def _macros(
+    bundle: Bundle, sizes: list[int], checksum: int, constants: Mapping[str, float] | None = None
+) -> str:
     spec = bundle.spec
     name = spec.name or "policy"
     lines = [
@@ -199,7 +206,12 @@ def _macros(bundle: Bundle, sizes: list[int], checksum: int) -> str:
         for end, value in (("LOW", array.low), ("HIGH", array.high)):
             bound = _number(float(np.clip(value, -largest, largest)))
             lines.append(f"#define POLICY_{end}_{macro} {bound}")
+        ahead = [re.search(r"\+([\d.]+)s$", element) for element in array.names]
+        if ahead and all(ahead):
+            times = ", ".join(_number(float(found.group(1))) for found in ahead if found)
+            lines.append(f"#define POLICY_AHEAD_{macro} {{{times}}}")
         start += array.size
+    lines += [f"#define {macro} {_number(value)}" for macro, value in (constants or {}).items()]
     return "\n".join([*lines, ""])
 
 
@@ -236,7 +248,7 @@ def _act_function(layers: list[Dense], form: str, divided: bool) -> str:
     steps, source, buffers = [], "observation", ("a", "b")
     if divided:
         steps += [
-            "    float input[POLICY_INPUTS];",
+            "    MLP_BUFFER float input[POLICY_INPUTS];",
             "    for (int i = 0; i < POLICY_INPUTS; i++) {",
             "        input[i] = observation[i] * policy_input_factor[i];",
             "    }",
@@ -257,7 +269,7 @@ def _act_function(layers: list[Dense], form: str, divided: bool) -> str:
             "/* The action for one observation. */",
             "static inline void policy_act(const float *observation, float *action)",
             "{",
-            f"    float {used};",
+            f"    MLP_BUFFER float {used};",
             *steps,
             "    for (int i = 0; i < POLICY_OUTPUTS; i++) {",
             f"        action[i] = {source}[i];",

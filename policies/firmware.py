@@ -1,14 +1,18 @@
-"""Builds the flight program of `firmware/` around a policy: for this host, or for a Cortex-M4.
+"""Builds the programs of `firmware/` around a policy: for this host, or for a Cortex-M4.
 
-`policies.flight_process` runs what is built here.
+`build` makes the one that flies, which `policies.flight_process` runs; `build_rows` one for any policy, which
+`actions` runs over observations.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from policies.bundle import Bundle
 from policies.export_c import export_c
@@ -19,7 +23,17 @@ HOST, SANITIZED, CORTEX_M4 = "host", "sanitized", "cortex-m4"
 TARGETS = (HOST, SANITIZED, CORTEX_M4)
 """This machine, this machine with sanitizers, or an STM32F405 as on the Crazyflie."""
 
-PACKAGES = "apt-get install cmake gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+COMPILERS = {HOST: ("cmake", "cc"), SANITIZED: ("cmake", "cc"), CORTEX_M4: ("cmake", "arm-none-eabi-gcc")}
+"""Programs that building for a target needs."""
+EMULATOR = "qemu-system-arm"
+PACKAGES = {
+    "cmake": "cmake make",
+    "cc": "gcc libc6-dev",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "arm-none-eabi-size": "binutils-arm-none-eabi",
+    EMULATOR: "qemu-system-arm",
+}
+"""Debian packages that hold them."""
 MESSAGE = 2000
 """Characters of a compiler's complaint that an error carries."""
 
@@ -43,7 +57,7 @@ class Image:
             return [str(self.path)]
         # 8 ns of the emulated clock for each instruction: that is how the image counts them.
         return [
-            *(_tool("qemu-system-arm"), "-machine", "netduinoplus2", "-kernel", str(self.path)),
+            *(_tool(EMULATOR), "-machine", "netduinoplus2", "-kernel", str(self.path)),
             *("-display", "none", "-monitor", "none", "-serial", "none"),
             *("-semihosting-config", "enable=on,target=native", "-icount", "shift=3"),
         ]
@@ -77,27 +91,59 @@ def build(
     return Image(path, target, preview.size if preview else 0)
 
 
-def build_header(header: Path, directory: Path, target: str = HOST, tick_us: int = 2000) -> Path:
-    """Compile the flight program with the `policy.h` in the folder `header`; see `build`."""
+def build_rows(bundle: Bundle, directory: Path, target: str = HOST, weights: str = "float32") -> Image:
+    """Export any policy and compile the program that `actions` runs; see `build`."""
+    export_c(bundle, directory / "policy.h", weights)
+    return Image(build_header(directory, directory / target, target, program="rows"), target, 0)
+
+
+def actions(image: Image, observations: np.ndarray, outputs: int) -> np.ndarray:
+    """(n, outputs) float32 of the compiled policy, for packed observations (n, inputs) in their units."""
+    given = np.ascontiguousarray(observations, "<f4").tobytes()
+    done = subprocess.run(image.command(), input=given, capture_output=True, check=False)
+    found = np.frombuffer(done.stdout, "<f4") if done.returncode == 0 else np.zeros(0)
+    if len(found) != len(observations) * outputs:
+        said = done.stderr.decode(errors="replace").strip()
+        raise PolicyError(f"{image.path} gave {len(found)} numbers and status {done.returncode}: {said}")
+    return found.reshape(-1, outputs).astype(np.float32)
+
+
+def missing_tools(targets: Sequence[str]) -> list[str]:
+    """Programs that are missing to build for these targets and to run what was built."""
+    needed = [name for target in targets for name in COMPILERS[target]]
+    needed += [EMULATOR] if CORTEX_M4 in targets else []
+    return [name for name in dict.fromkeys(needed) if shutil.which(name) is None]
+
+
+def install_hint(tools: Sequence[str]) -> str:
+    """The command that installs them on Debian and Ubuntu."""
+    return "apt-get install " + " ".join(PACKAGES[name] for name in tools)
+
+
+def build_header(
+    header: Path, directory: Path, target: str = HOST, tick_us: int = 2000, program: str = "fly"
+) -> Path:
+    """Compile a program with the `policy.h` in the folder `header`; see `build`."""
     if target not in TARGETS:
         raise PolicyError(f"firmware target {target!r}: {nearest(target, TARGETS)}")
     if not FOLDER.is_dir():
         raise PolicyError(f"no firmware here ({FOLDER}): it comes with the source tree, not with the wheel")
-    configure = [_tool("cmake"), "-S", str(FOLDER), "-B", str(directory)]
+    for name in COMPILERS[target]:
+        _tool(name)
+    configure = ["cmake", "-S", str(FOLDER), "-B", str(directory)]
     configure += [f"-DPOLICY={header}", f"-DTICK_US={tick_us}"]
     if target == CORTEX_M4:
-        _tool("arm-none-eabi-gcc")
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={FOLDER / 'cmake' / 'cortex-m4.cmake'}")
     elif target == SANITIZED:
         configure.append("-DSANITIZE=ON")
     _run(configure)
-    _run([_tool("cmake"), "--build", str(directory)])
-    return directory / ("fly.elf" if target == CORTEX_M4 else "fly")
+    _run(["cmake", "--build", str(directory), "--target", program])
+    return directory / (f"{program}.elf" if target == CORTEX_M4 else program)
 
 
 def _tool(name: str) -> str:
     if (path := shutil.which(name)) is None:
-        raise MissingDependencyError(name, "the firmware", PACKAGES)
+        raise MissingDependencyError(name, "the firmware", install_hint([name]))
     return path
 
 

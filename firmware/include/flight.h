@@ -55,7 +55,8 @@ typedef struct {
 /* Runs the self-test; true when the vehicle may be armed. */
 bool flight_boot(flight *self);
 
-/* Begins a flight; false, and nothing spins, unless the self-test has passed. */
+/* Begins a flight, or goes on with the one that is under way; false, and nothing spins, unless the self-test has
+ * passed. */
 bool flight_arm(flight *self);
 
 void flight_disarm(flight *self);

@@ -1,9 +1,11 @@
 /* What a flight policy sees, built from a state estimate, a reference and its own past actions.
  *
- * The policy was trained at one action each POLICY_PERIOD_US, and runs more often: each FLIGHT_TICK_US. The
- * history of actions moves on once a training period, and its newest slot holds the mean of the actions since
+ * The policy was trained at one action each POLICY_PERIOD_US, and runs more often: about each FLIGHT_TICK_US. The
+ * history of actions moves on once a training period, and its newest entry holds the mean of the actions since
  * then (Eschmann, Albani, Loianno, "Learning to Fly in Seconds", RA-L 2024). With as many ticks as training
- * periods, this is what training saw.
+ * periods, this is what training saw. Periods are told by the clock, not by counting: ticks may come early or late
+ * by less than half a tick, and where some are missing the rotors held their last action, as the history then
+ * says.
  */
 #ifndef FLIGHT_OBSERVATION_H
 #define FLIGHT_OBSERVATION_H
@@ -12,7 +14,7 @@
 
 #include "policy.h"
 
-/* Time between two actions here [us]. */
+/* Time between two actions here, nominally [us]. */
 #ifndef FLIGHT_TICK_US
 #define FLIGHT_TICK_US 2000
 #endif
@@ -54,9 +56,6 @@
 #define FLIGHT_MAX_VELOCITY_ERROR POLICY_HIGH_VELOCITY
 #endif
 
-/* Ticks in one training period. */
-#define FLIGHT_SUBSTEPS (POLICY_PERIOD_US / FLIGHT_TICK_US)
-
 /* Estimate of the vehicle's motion. World: z up; body: x forwards, y left, z up. */
 typedef struct {
     float position[3]; /* in the world [m] */
@@ -76,7 +75,9 @@ typedef struct {
 
 typedef struct {
     float input[POLICY_INPUTS]; /* for the policy */
-    uint32_t substep;           /* ticks since the history last moved on */
+    float held[4];              /* the last action */
+    uint32_t period_us;         /* when the newest entry of the history began */
+    uint32_t ticks;             /* actions that it is the mean of; 0 before the first */
 } flight_observation;
 
 /* Begins a flight: as if `action` had been given to all four rotors for long. */
@@ -87,6 +88,6 @@ void flight_observation_update(flight_observation *observation, const flight_sta
                                const flight_reference *reference);
 
 /* Remembers the action of this tick. */
-void flight_observation_record(flight_observation *observation, const float action[4]);
+void flight_observation_record(flight_observation *observation, uint32_t now_us, const float action[4]);
 
 #endif

@@ -26,6 +26,12 @@
 #define MLP_ALIGNED
 #endif
 
+/* Where the outputs of the layers are kept: on the stack, or with -DMLP_BUFFER=static not, where stacks are short
+ * and one task alone runs the policy. */
+#ifndef MLP_BUFFER
+#define MLP_BUFFER
+#endif
+
 /* tanh within 4e-7 everywhere, odd, never above 1 in magnitude; NaN stays NaN.
  *
  * x P(x^2) / Q(x^2), both of degree 4, a least-maximum fit over [0, 7.9] (5e-9 before rounding). Beyond, the

@@ -62,7 +62,7 @@ bool flight_boot(flight *self)
 
 bool flight_arm(flight *self)
 {
-    if (self->tested) {
+    if (self->tested && self->status != FLIGHT_FLYING) {
         flight_observation_reset(&self->observation, FLIGHT_START_ACTION);
         self->status = FLIGHT_FLYING;
     }
@@ -85,7 +85,7 @@ flight_status flight_step(flight *self, const flight_tick *tick, float action[4]
         flight_observation_update(&self->observation, &tick->state, &tick->reference);
         policy_run(self->observation.input, action);
         if (all_finite(action, 4)) {
-            flight_observation_record(&self->observation, action);
+            flight_observation_record(&self->observation, tick->now_us, action);
             return FLIGHT_FLYING;
         }
         self->status = FLIGHT_BAD_ACTION;

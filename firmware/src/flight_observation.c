@@ -1,5 +1,6 @@
 #include "flight_observation.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static float clipped(float value, float limit)
@@ -53,22 +54,50 @@ void flight_observation_update(flight_observation *observation, const flight_sta
 #endif
 }
 
-void flight_observation_record(flight_observation *observation, const float action[4])
+#if FLIGHT_HISTORY
+/* Training periods that have begun since the newest entry did. */
+static uint32_t new_periods(const flight_observation *observation, uint32_t now_us)
+{
+    const uint32_t since = now_us - observation->period_us;
+    const bool backwards = since > UINT32_MAX / 2;
+    if (observation->ticks == 0) {
+        return 1;
+    }
+    /* Half a tick early is on time. */
+    return backwards ? 0 : (since + FLIGHT_TICK_US / 2) / POLICY_PERIOD_US;
+}
+
+/* Makes room for the entry of this period; those in between get the action that was held. */
+static void move_on(flight_observation *observation, uint32_t now_us, uint32_t periods)
+{
+    float *history = observation->input + POLICY_AT_ACTIONS;
+    const uint32_t gone = periods < FLIGHT_HISTORY / 4 ? 4 * periods : FLIGHT_HISTORY;
+    memmove(history, history + gone, (FLIGHT_HISTORY - gone) * sizeof *history);
+    for (uint32_t i = FLIGHT_HISTORY - gone; i < FLIGHT_HISTORY; i++) {
+        history[i] = observation->held[i % 4];
+    }
+    observation->period_us = observation->ticks == 0 ? now_us : observation->period_us + periods * POLICY_PERIOD_US;
+    observation->ticks = 0;
+}
+#endif
+
+void flight_observation_record(flight_observation *observation, uint32_t now_us, const float action[4])
 {
 #if FLIGHT_HISTORY
-    float *history = observation->input + POLICY_AT_ACTIONS;
-    float *newest = history + FLIGHT_HISTORY - 4;
-    if (observation->substep == 0) {
-        memmove(history, history + 4, (FLIGHT_HISTORY - 4) * sizeof *history);
+    const uint32_t periods = new_periods(observation, now_us);
+    if (periods > 0) {
+        move_on(observation, now_us, periods);
     }
-    /* Running mean; at the first substep the old content has no weight. */
-    const float share = 1.0f / (float)(observation->substep + 1);
+    float *newest = observation->input + POLICY_AT_ACTIONS + FLIGHT_HISTORY - 4;
+    const float share = 1.0f / (float)++observation->ticks;
     for (int i = 0; i < 4; i++) {
-        const float before = observation->substep == 0 ? action[i] : newest[i];
-        newest[i] = before + share * (action[i] - before);
+        /* Running mean: the first action replaces what was there. */
+        newest[i] = observation->ticks == 1 ? action[i] : newest[i] + share * (action[i] - newest[i]);
+        observation->held[i] = action[i];
     }
 #else
+    (void)observation;
+    (void)now_us;
     (void)action;
 #endif
-    observation->substep = (observation->substep + 1) % FLIGHT_SUBSTEPS;
 }

@@ -48,6 +48,7 @@ static uint32_t instructions_of_tick(flight *vehicle)
     const uint32_t idle = platform_timer();
     (void)flight_step(vehicle, &level, action);
     const uint32_t end = platform_timer();
+    flight_disarm(vehicle);
     return platform_instructions(idle, end) - platform_instructions(start, idle);
 }
 

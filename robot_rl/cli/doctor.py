@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.teleop.connected import connected_devices
+from policies.firmware import TARGETS, install_hint, missing_tools
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.report import print_json
 from robot_rl.core.siblings import SiblingError, check_siblings
@@ -66,7 +67,7 @@ def examine() -> list[Finding]:
     findings += [_camera_library(*row) for row in CAMERAS]
     findings += [_package(*row) for row in DEVICES]
     findings += _devices()
-    findings += [_offscreen(), _shared_memory(), _isolation(), _compiler()]
+    findings += [_offscreen(), _shared_memory(), _isolation(), _compiler(), _firmware()]
     return findings
 
 
@@ -189,3 +190,11 @@ def _compiler() -> Finding:
         if path := shutil.which(name):
             return Finding("C compiler", "ok", path)
     return Finding("C compiler", "missing", "needed to build exported policies", "apt-get install gcc")
+
+
+def _firmware() -> Finding:
+    missing = missing_tools(TARGETS)
+    if not missing:
+        return Finding("firmware", "ok", "exported policies on a Cortex-M4, under QEMU")
+    detail = f"needed to build and fly exported policies: {', '.join(missing)}"
+    return Finding("firmware", "missing", detail, install_hint(missing))

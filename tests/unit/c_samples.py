@@ -40,7 +40,7 @@ def compiled(directory: Path, *sources: Path, includes: tuple[Path, ...] = ()) -
     library = directory / "policy.so"
     folders = [f"-I{folder}" for folder in (FOLDER / "include", directory, *includes)]
     command = [shutil.which("cc") or "cc", *FLAGS, "-shared", "-fPIC", *folders, *map(str, sources)]
-    subprocess.run([*command, "-o", str(library)], check=True)
+    subprocess.run([*command, "-lm", "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
 

@@ -1,8 +1,9 @@
-"""The flight program: what the policy sees on board, what stops the rotors, and what does not compile."""
+"""The flight program, here and on a microcontroller: what its policy sees, and what stops it."""
 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,27 @@ import pytest
 
 from policies.bundle import Bundle
 from policies.export_c import c_export
-from policies.firmware import CORTEX_M4, HOST, SANITIZED, Image, build, build_header
+from policies.firmware import (
+    CORTEX_M4,
+    HOST,
+    SANITIZED,
+    Image,
+    actions,
+    build,
+    build_header,
+    build_rows,
+    missing_tools,
+)
 from policies.flight_process import FlightProcess, Status
 from policies.mlp_policy import MlpPolicy
 from robot_rl.core.errors import MissingDependencyError, PolicyError
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
 from tests.unit.flight_samples import bundle_of, flight_spec
 
+cross = pytest.mark.skipif(
+    bool(missing_tools([CORTEX_M4])) and not os.environ.get("CI"),
+    reason="needs a cross compiler and QEMU: make firmware-deps",
+)
 HISTORY, PREVIEW = 3, 3
 FLIGHT = flight_spec(HISTORY, PREVIEW)
 BUNDLE = bundle_of(FLIGHT, (12, 8))
@@ -32,10 +47,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("firmware")
 
 
-@pytest.fixture(scope="module", params=[2000, 10_000], ids=["500Hz", "100Hz"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((SANITIZED, 2000), id="500Hz"),
+        pytest.param((SANITIZED, 10_000), id="100Hz"),
+        pytest.param((CORTEX_M4, 2000), id="cortex-m4", marks=cross),
+    ],
+)
 def image(request: pytest.FixtureRequest, folder: Path) -> Image:
-    """With sanitizers: any test fails where they find something."""
-    return build(BUNDLE, folder / str(request.param), SANITIZED, tick_us=request.param)
+    """On this host with sanitizers: any test fails where they find something."""
+    target, tick = request.param
+    return build(BUNDLE, folder / str(tick), target, tick_us=tick)
 
 
 @pytest.fixture
@@ -57,24 +80,53 @@ def rotation(q: np.ndarray) -> np.ndarray:
     return np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
 
 
-def test_on_board_it_sees_what_it_was_trained_to_see(image: Image, vehicle: FlightProcess) -> None:
+@pytest.mark.parametrize("start", [0, OUT_OF_REACH - 15_000], ids=["early", "wrapping"])
+@pytest.mark.parametrize("jitter", [0.0, 0.45])
+def test_on_board_it_sees_what_it_was_trained_to_see(
+    image: Image, vehicle: FlightProcess, jitter: float, start: int
+) -> None:
     tick, substeps = tick_of(image), 10_000 // tick_of(image)
     policy, rng = MlpPolicy(FLIGHT, BUNDLE.weights), np.random.default_rng(0)
     periods = [np.zeros((1, 4))] * HISTORY  # the actions of each training period
     for n in range(4 * substeps + 3):
+        # The first tick says when periods begin.
+        now = start + n * tick + round(jitter * tick * rng.uniform(-1.0, 1.0) * (n > 0))
         state, goal = rng.uniform(-0.4, 0.4, 13), rng.uniform(-0.4, 0.4, len(GOAL))
         state[3:7] = rng.normal(size=4)
         state[3:7] /= np.linalg.norm(state[3:7])
         error = state[:3] - goal[:3], state[7:10] - goal[3:6]
         seen = [error[0], rotation(state[3:7]).ravel(), error[1], state[10:], goal[6:]]
         seen += [np.mean(actions, axis=0) for actions in periods[-HISTORY:]]
-        status, action = vehicle.step(n * tick, state, goal)
+        status, action = vehicle.step(now, state, goal)
         assert status is Status.FLYING
         np.testing.assert_allclose(action, policy.act(np.concatenate(seen, dtype=np.float32)), atol=2e-6)
         if n % substeps == 0:
             periods.append(action[None])
         else:
             periods[-1] = np.vstack([periods[-1], action])
+
+
+def seen_by(vehicle: FlightProcess, now: int, entries: list[np.ndarray]) -> np.ndarray:
+    """The action of a tick at the origin, which must be the one for this history, oldest entry first."""
+    level = np.array([0.0] * 6 + [1.0] + [0.0] * 6)
+    vector = np.concatenate([np.zeros(3), np.eye(3).ravel(), np.zeros(6 + 3 * PREVIEW), *entries])
+    status, action = vehicle.step(now, level, GOAL)
+    assert status is Status.FLYING
+    expected = MlpPolicy(FLIGHT, BUNDLE.weights).act(vector.astype(np.float32))
+    np.testing.assert_allclose(action, expected, atol=2e-6)
+    return action
+
+
+def test_where_ticks_are_missing_the_history_says_what_the_rotors_held(vehicle: FlightProcess) -> None:
+    none = np.zeros(4)
+    first = seen_by(vehicle, 0, [none, none, none])
+    # The tick at 10 ms is missing and the next one late: till then the rotors held the first action.
+    second = seen_by(vehicle, 23_000, [none, none, first])
+    third = seen_by(vehicle, 30_000, [first, first, second])
+    fourth = seen_by(vehicle, 200_000, [first, second, third])
+    # The gap was longer than the history. A clock that goes back a little moves nothing.
+    fifth = seen_by(vehicle, 199_000, [third, third, fourth])
+    seen_by(vehicle, 200_500, [third, third, (fourth + fifth) / 2])
 
 
 def test_errors_beyond_the_bounds_are_shown_as_these(vehicle: FlightProcess) -> None:
@@ -146,6 +198,7 @@ def test_a_program_that_dies_in_flight_is_noticed(image: Image) -> None:
             process.step(now, LEVEL, GOAL)
 
 
+@pytest.mark.parametrize("target", [HOST, pytest.param(CORTEX_M4, marks=cross)])
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -155,17 +208,43 @@ def test_a_program_that_dies_in_flight_is_noticed(image: Image) -> None:
     ],
 )
 def test_a_policy_that_is_not_the_exported_one_does_not_arm(
-    tmp_path: Path, pattern: str, found: list[str]
+    tmp_path: Path, target: str, pattern: str, found: list[str]
 ) -> None:
     header = c_export(BUNDLE).header
     intact = re.search(pattern, header).group()
     damaged = intact + "9" if intact.endswith(".") else intact[:-1] + str((int(intact[-1]) + 5) % 10)
     (tmp_path / "policy.h").write_text(header.replace(intact, damaged, 1))
-    path = build_header(tmp_path, tmp_path / "build")
+    path = build_header(tmp_path, tmp_path / "build", target)
     with pytest.raises(PolicyError, match="does not arm") as refusal:
-        FlightProcess(Image(path, HOST, 3 * PREVIEW))
+        FlightProcess(Image(path, target, 3 * PREVIEW))
     for text in found:
         assert text in str(refusal.value)
+
+
+@cross
+@pytest.mark.parametrize(
+    ("weights", "gain", "tolerance"),
+    [("float32", 1.0, 1e-5), ("float32", 8.0, 1e-4), ("fp16", 1.0, 2e-6), ("int8", 1.0, 2e-6)],
+)
+def test_the_microcontroller_computes_what_this_host_does(
+    tmp_path: Path, weights: str, gain: float, tolerance: float
+) -> None:
+    spec = flight_spec(history=5)  # 38 inputs: not a multiple of the four that the kernels take at once
+    bundle = bundle_of(spec, (21, 10), gain)
+    bounds = [(a.low, a.high) for _, a in spec.observation.entries for _ in range(a.size)]
+    low, high = np.array(bounds).T
+    vectors = np.random.default_rng(3).uniform(low, high, (2000, len(low))).astype(np.float32)
+    found = actions(build_rows(bundle, tmp_path, CORTEX_M4, weights), vectors, 4)
+    expected = MlpPolicy(spec, bundle.weights).act(vectors)
+    if weights != "float32":  # what fewer bits cost is the same everywhere
+        expected = actions(build_rows(bundle, tmp_path, HOST, weights), vectors, 4)
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_rows_that_are_no_observations_are_refused(tmp_path: Path) -> None:
+    image = build_rows(bundle_of(flight_spec(2), (5,)), tmp_path)
+    with pytest.raises(PolicyError, match=r"gave 0 numbers and status 0"):
+        actions(image, np.zeros((1, 3), np.float32), 4)
 
 
 def other(**arrays: ArraySpec) -> EnvSpec:
@@ -204,7 +283,8 @@ def test_missing_tools_and_targets_are_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(PolicyError, match=r"has no\s+policy\.h"):
         build_header(tmp_path / "nowhere", tmp_path / "build")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(MissingDependencyError, match=r"cmake is not installed.*apt-get install"):
+    assert missing_tools([HOST, CORTEX_M4]) == ["cmake", "cc", "arm-none-eabi-gcc", "qemu-system-arm"]
+    with pytest.raises(MissingDependencyError, match=r"cmake is not installed.*apt-get install cmake make"):
         build(BUNDLE, tmp_path)
     with pytest.raises(MissingDependencyError, match="qemu-system-arm is not installed"):
         Image(tmp_path / "fly.elf", CORTEX_M4, 0).command()

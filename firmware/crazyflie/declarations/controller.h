@@ -34,12 +34,18 @@ typedef struct {
 typedef enum { modeDisable = 0, modeAbs, modeVelocity } stab_mode_t;
 
 typedef struct {
+    float yaw; /* [deg] */
+} attitude_t;
+
+typedef struct {
     uint32_t timestamp; /* [ms], of the system's clock */
+    attitude_t attitude;
+    quaternion_t attitudeQuaternion;
     point_t position;
     point_t velocity;
     point_t acceleration; /* [m/s^2] */
     struct {
-        stab_mode_t x, y, z;
+        stab_mode_t x, y, z, yaw, quat;
     } mode;
 } setpoint_t;
 
