@@ -46,9 +46,7 @@ def run_with_progress(
         echo: Print what the nodes say instead of a progress bar.
         open_page: Open the console's page in a browser, where there is a display.
     """
-    if importlib.util.find_spec("rclpy") is None:
-        how = "pip install 'robot-rl[ros]', or source a ROS 2 installation"
-        raise MissingDependencyError("rclpy", "the ROS 2 graph", how)
+    check_ros()
     if options.console:
         check_page(options.console_host, options.console_port, "--console-port")
     if echo:
@@ -62,6 +60,13 @@ def run_with_progress(
             return run_graph(options, config, resume, on_line=partial(show_page, progress, quiet, open_page))
         finally:
             follower.stop()
+
+
+def check_ros() -> None:
+    """Raise `MissingDependencyError` where no ROS 2 is installed."""
+    if importlib.util.find_spec("rclpy") is None:
+        how = "pip install 'robot-rl[ros]', or source a ROS 2 installation"
+        raise MissingDependencyError("rclpy", "the ROS 2 graph", how)
 
 
 def show_page(progress: TrainingProgress, quiet: bool, open_page: bool, node: str, line: str) -> None:

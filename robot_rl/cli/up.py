@@ -1,4 +1,4 @@
-"""`robot-rl up TASK`: the ROS 2 graph of a task, without ROS's `launch`."""
+"""`robot-rl up TASK`: the ROS 2 graph of a task, or of a Crazyflie, without ROS's `launch`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from robot_rl.cli import up_crazyflie
 from robot_rl.cli.arguments import default_out, parse_with_task
 from robot_rl.cli.graph import finish, interrupted, run_with_progress
 from robot_rl.cli.record_live import with_this_terminal
@@ -53,6 +54,8 @@ class UpOptions:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
+    if argv[:1] == [up_crazyflie.NAME]:
+        return up_crazyflie.main(argv[1:])
     task, options, config = parse_with_task(UpOptions, argv, "up", "Start the ROS 2 graph of a task.")
     out = options.out or default_out(task)
     person = options.person

@@ -83,6 +83,8 @@ class CrazyflieNode(Node):
         self._samples: queue.SimpleQueue[FlightSample] = queue.SimpleQueue()
         if self._flight is not None:
             self.vehicle.record(self._samples.put)
+        volts = self.vehicle.health.battery
+        self.get_logger().info(f"connected to {self.settings.device.uri}; the battery has {volts:.2f} V")
         self._log = FaultLog(self, "the Crazyflie")
         self._setpoints = FaultLog(self, "a setpoint")
         self._stamp = 0
@@ -185,6 +187,8 @@ class CrazyflieNode(Node):
 
     def close(self) -> None:
         """Land if it flies, let go of the vehicle, and write the end of the flight's log."""
+        if self.vehicle.is_flying and not self.vehicle.fault:
+            self.get_logger().info("it lands before this process ends")
         self.vehicle.close()
         self._write_flight()
         if self._flight is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drivers.crazyflie.settings import CrazyflieConfig, Positioning
+from drivers.emulators.crazyflie.link import LinkConditions
 from robot_rl.core.errors import ConfigError
 from robot_rl.nodes.table import NodeEntry, Value
 from sim.quadrotor.parameters import load_parameters
@@ -18,7 +20,7 @@ class CrazyflieOptions:
 
     uri: str = EMULATED
     """Where the Crazyflie is, as radio://0/80/2M/E7E7E7E7E7; "emulated" starts a simulated one here."""
-    positioning: str = "lighthouse"
+    positioning: Positioning = "lighthouse"
     """Where it knows its place from: lighthouse, flow, or external, by the topic `external_pose`, where an
     emulated one is told its true place."""
     vehicle: str = "gpd-cf2x"
@@ -32,11 +34,16 @@ class CrazyflieOptions:
     seed: int = 0
     """Seeds its noise and the accidents of its link."""
     flight_log: str = ""
-    """CSV file for `robot-rl calibrate quadrotor`; "" for none."""
+    """New CSV file for `robot-rl calibrate quadrotor`; "" for none."""
 
     def __post_init__(self) -> None:
         if self.uri != EMULATED and "://" not in self.uri:
             raise ConfigError(f'uri {self.uri!r} is none: "emulated", or such as radio://0/80/2M/E7E7E7E7E7')
+        if not 0 < self.port < 1 << 16:
+            raise ConfigError(f"port must be in [1, 65535], not {self.port}")
+        # What is wrong is told here, before any process is started.
+        CrazyflieConfig(positioning=self.positioning)
+        LinkConditions(self.loss, self.latency)
         load_parameters(self.vehicle)
 
 

@@ -312,16 +312,37 @@ def run_graph(
     elif not (out / "provenance.json").exists():
         raise RobotRlError(f"{out} holds no run that could be resumed")
     parameters = prepare(options, config)
-    variables = dict(environment or {})
-    with contextlib.ExitStack() as stack:
-        if "ROS_DOMAIN_ID" not in os.environ | variables:
-            domain = stack.enter_context(reserved_domain())
-            variables["ROS_DOMAIN_ID"] = str(domain)
-            if domain and on_line is not None:
-                on_line("supervisor", f"another graph runs here: this one has ROS_DOMAIN_ID={domain}")
+    with own_domain(environment or {}, on_line) as variables:
         supervisor = Supervisor(node_table(options, config), out / "logs", parameters, variables, on_line)
-        stack.enter_context(joinable(out / GRAPH, options, supervisor.environment))
-        return supervisor.run()
+        with joinable(out / GRAPH, options, supervisor.environment):
+            return supervisor.run()
+
+
+def run_table(table: Sequence[NodeEntry], logs: Path, config: Path | None, on_line: OnLine) -> bool:
+    """Start a node table that is no task's and wait for its end; see `Supervisor`.
+
+    Returns:
+        True when its leading process is done, False when a signal stopped it.
+    """
+    with own_domain({}, on_line) as variables:
+        return Supervisor(table, logs, config, variables, on_line).run()
+
+
+@contextlib.contextmanager
+def own_domain(environment: Mapping[str, str], on_line: OnLine | None) -> Iterator[dict[str, str]]:
+    """Variables for the processes of a graph, with a domain that no other graph of this machine has.
+
+    Args:
+        environment: Variables for them already.
+        on_line: Is told of a domain other than the first.
+    """
+    if "ROS_DOMAIN_ID" in os.environ | dict(environment):
+        yield dict(environment)
+        return
+    with reserved_domain() as domain:
+        if domain and on_line is not None:
+            on_line("supervisor", f"another graph runs here: this one has ROS_DOMAIN_ID={domain}")
+        yield dict(environment) | {"ROS_DOMAIN_ID": str(domain)}
 
 
 @contextlib.contextmanager

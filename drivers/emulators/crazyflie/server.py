@@ -17,6 +17,7 @@ from drivers.emulators.crazyflie.crtp import NULL, Packet, decode, encode
 from drivers.emulators.crazyflie.firmware import STEP, EmulatedCrazyflie
 from drivers.emulators.crazyflie.link import Channel, LinkConditions
 from drivers.emulators.crazyflie.vehicle import VehicleState
+from robot_rl.core.errors import VehicleError
 
 PORT = 19850
 """The first of the ten ports on which clients look for Crazyflies."""
@@ -35,6 +36,9 @@ class CrazyflieServer:
         conditions: Of the link; None for a perfect one.
         seed: Of the link's accidents.
         host: Address to listen on.
+
+    Raises:
+        VehicleError: The port is taken.
     """
 
     def __init__(
@@ -52,7 +56,13 @@ class CrazyflieServer:
         self._up = Channel(self.conditions, (seed, 0))
         self._down = Channel(self.conditions, (seed, 1))
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, port))
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise VehicleError(
+                f"no emulated Crazyflie can be at udp://{host}:{port}: {error.strerror}; choose another port"
+            ) from None
         self._client: tuple[str, int] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="emulated Crazyflie", daemon=True)

@@ -1,0 +1,57 @@
+"""`robot-rl up crazyflie`: the graph of a Crazyflie, real or emulated, until Ctrl-C."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_rl.cli.arguments import default_out, parse
+from robot_rl.cli.graph import check_ros
+from robot_rl.core.errors import ConfigError
+from robot_rl.nodes.crazyflie_table import EMULATED, CrazyflieOptions, crazyflie_table
+from robot_rl.nodes.supervisor import run_table
+
+NAME = "crazyflie"
+"""What takes the place of a task's name."""
+
+
+@dataclass(frozen=True)
+class UpCrazyflieOptions:
+    """Options of `robot-rl up crazyflie`."""
+
+    graph: Annotated[CrazyflieOptions, tyro.conf.arg(name="")] = field(default_factory=CrazyflieOptions)
+    """The vehicle."""
+    out: Path | None = None
+    """Folder for what the nodes say and for the flight log; by default a new one below runs/."""
+    config: Path | None = None
+    """ROS parameter file with further settings of the nodes, such as device.max_speed of `crazyflie`."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    text = "Start the ROS 2 graph of a Crazyflie, and serve it until Ctrl-C, which lands it."
+    options = parse(UpCrazyflieOptions, argv, f"up {NAME}", text)
+    check_ros()
+    if options.config is not None and not options.config.exists():
+        raise ConfigError(f"{options.config} does not exist")
+    out = options.out or default_out(NAME)
+    flight = Path(options.graph.flight_log) if options.graph.flight_log else out / "flight.csv"
+    graph = dataclasses.replace(options.graph, flight_log=str(flight))
+    what = "an emulated Crazyflie" if graph.uri == EMULATED else f"the Crazyflie at {graph.uri}"
+    _say(f"starting {what}; Ctrl-C lands it and ends\n  logs: {out / 'logs'}\n  flight log: {flight}")
+    _say("once it is connected: ros2 service call arm std_srvs/srv/Trigger, then take_off, land")
+    run_table(
+        crazyflie_table(graph), out / "logs", options.config, lambda node, line: _say(f"[{node}] {line}")
+    )
+    _say(f"stopped. To identify it: robot-rl calibrate quadrotor {flight} --commands changing")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
