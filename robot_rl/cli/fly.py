@@ -118,5 +118,5 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
 def _outcome(flights: dict[str, Any]) -> str:
     return (
         f"{flights['completed']} of {flights['flights']} flights of {SECONDS:g} s, "
-        f"{100 * flights['error_m']:.1f} cm off at worst in the last second"
+        f"at worst {100 * flights['error_m']:.1f} cm off in the end"
     )

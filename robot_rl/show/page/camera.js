@@ -15,6 +15,7 @@ export class Camera {
     this.distance = 1;
     this.yaw = YAW;
     this.pitch = PITCH;
+    this.moved = false; // by hand, since it looked at a box
     this.resize(1, 1);
   }
 
@@ -29,6 +30,7 @@ export class Camera {
     this.target = times(0.5, add(low, high));
     this.yaw = YAW;
     this.pitch = PITCH;
+    this.moved = false;
     this.aim();
     this.distance = 0;
     for (let corner = 0; corner < 8; corner++) {
@@ -45,6 +47,7 @@ export class Camera {
   orbit(dx, dy) {
     this.yaw -= 0.007 * dx;
     this.pitch = clamp(this.pitch + 0.007 * dy, -1.5, 1.5);
+    this.moved = true;
     this.aim();
   }
 
@@ -52,11 +55,13 @@ export class Camera {
   pan(dx, dy) {
     const metres = this.distance / this.focal;
     this.target = add(this.target, add(times(-dx * metres, this.right), times(dy * metres, this.up)));
+    this.moved = true;
     this.aim();
   }
 
   zoom(factor) {
     this.distance = clamp(this.distance * factor, 0.1, 50);
+    this.moved = true;
     this.aim();
   }
 

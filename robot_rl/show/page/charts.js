@@ -30,6 +30,9 @@ export class Charts {
     this.speeds = shown.map((i) => recording.meanSpeed[i].map(percent));
     const farthest = Math.max(1, ...this.distances.map(greatest));
     const steepest = Math.max(10, ...shown.map((i) => greatest(recording.tilt[i])));
+    const rotors = alone
+      ? recording.speeds[shown[0]].map((values, i) => ({ ...curve(values.map(percent), shown[0]), colour: hue(colours, i, 4) }))
+      : shown.map((i, k) => curve(this.speeds[k], i));
     const plans = [
       {
         title: "Distance [cm]",
@@ -39,17 +42,7 @@ export class Charts {
         curves: shown.map((i, k) => curve(this.distances[k], i)),
       },
       { title: "Tilt [°]", low: 0, high: steepest, curves: shown.map((i) => curve(recording.tilt[i], i)) },
-      alone
-        ? {
-            title: "Rotors [%]",
-            low: 0,
-            high: 100,
-            curves: recording.speeds[shown[0]].map((values, rotor) => ({
-              ...curve(values.map(percent), shown[0]),
-              colour: hue(colours, rotor, 4),
-            })),
-          }
-        : { title: "Rotors, mean of four [%]", low: 0, high: 100, curves: shown.map((i, k) => curve(this.speeds[k], i)) },
+      { title: alone ? "Rotors [%]" : "Rotors, mean of four [%]", ...tens(rotors), curves: rotors },
     ];
     this.charts.forEach((chart, i) => chart.show({ ...plans[i], period, duration }, colours));
   }
@@ -58,9 +51,9 @@ export class Charts {
     const { recording, shown } = this;
     const now = (curves) => shown.map((i, k) => curves[k][recording.row(i, time)]).filter((x) => x !== undefined);
     const values = [
-      [now(this.distances), "cm", 1],
+      [now(this.distances), " cm", 1],
       [now(shown.map((i) => recording.tilt[i])), "°", 0],
-      [now(this.speeds), "%", 0],
+      [now(this.speeds), " %", 0],
     ];
     this.charts.forEach((chart, i) => chart.draw(time, reading(...values[i])));
   }
@@ -71,9 +64,17 @@ function reading(values, unit, digits) {
   if (values.length === 0) return "";
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)].toFixed(digits);
-  if (sorted.length === 1) return `${middle} ${unit}`;
-  return `median ${middle}, most ${sorted[sorted.length - 1].toFixed(digits)} ${unit}`;
+  if (sorted.length === 1) return `${middle}${unit}`;
+  return `median ${middle}, max ${sorted[sorted.length - 1].toFixed(digits)}${unit}`;
 }
 
 const percent = (part) => 100 * part;
-const greatest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
+/** The ends of a scale around some curves, at multiples of ten. */
+function tens(curves) {
+  const least = Math.min(...curves.map(({ values }) => Math.min(100, ...values)));
+  const most = Math.max(...curves.map(({ values }) => greatest(values)));
+  const low = 10 * Math.floor(least / 10);
+  return { low, high: Math.max(10 * Math.ceil(most / 10), low + 20) };
+}
+
+const greatest = (values) => Math.max(0, ...values);

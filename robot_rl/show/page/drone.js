@@ -52,7 +52,6 @@ function neighbour(places) {
 function drawArms(pen, camera, centre, hubs, width, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
-  pen.lineCap = "round";
   for (const hub of hubs) {
     const ends = camera.line(centre, hub);
     if (!ends) continue;

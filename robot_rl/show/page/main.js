@@ -127,7 +127,7 @@ function redraw() {
   scene.draw(player.time, shown, colours);
   charts.draw(player.time);
   find("time").value = player.time;
-  find("clock").textContent = `${player.time.toFixed(2)} / ${player.duration.toFixed(1)} s`;
+  find("clock").textContent = `${player.time.toFixed(2)} / ${player.duration.toFixed(2)} s`;
   find("speed").textContent = `${player.speed}×`;
   find("play").setAttribute("aria-pressed", player.playing);
   find("play").textContent = player.playing ? "Pause" : "Play";
@@ -164,6 +164,8 @@ function listen() {
     event.preventDefault();
     action();
   });
+  // Space plays, whichever button was pressed before; Enter presses it again.
+  document.addEventListener("keyup", (event) => event.key === " " && event.preventDefault());
   new ResizeObserver(refresh).observe(find("stage"));
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", refresh);
   pointers(find("scene"));
@@ -188,6 +190,7 @@ const actions = (seconds) => ({
   r: reset,
   "-": () => player.faster(-1),
   "+": () => player.faster(+1),
+  "=": () => player.faster(+1),
 });
 
 /** One pointer turns, with Shift or another button it moves; two move and zoom. */

@@ -21,12 +21,12 @@ export class Scene {
   /** Shows another recording, all of it in view. */
   show(recording) {
     this.recording = recording;
-    this.resize();
     const { low, high } = recording.box;
     this.ground = groundOf({ low, high });
     const { x, y, z, step } = this.ground;
     // What is to be seen: the flights, and all of the ground below them.
     this.box = { low: [x.low, y.low, z], high: [x.low + x.count * step, y.low + y.count * step, high[2]] };
+    this.resize();
     this.fit();
   }
 
@@ -40,7 +40,7 @@ export class Scene {
     this.fit();
   }
 
-  /** Takes the size at which the canvas is shown. */
+  /** Takes the size at which the canvas is shown; a view that nobody has moved still shows everything. */
   resize() {
     const { width, height } = this.canvas.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
@@ -48,6 +48,7 @@ export class Scene {
     this.canvas.height = Math.max(1, Math.round(height * ratio));
     this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.camera.resize(Math.max(width, 1), Math.max(height, 1));
+    if (!this.camera.moved) this.fit();
   }
 
   /**
@@ -63,6 +64,7 @@ export class Scene {
     }
     pen.clearRect(0, 0, camera.width, camera.height);
     pen.font = FONT;
+    pen.lineCap = pen.lineJoin = "round";
     this.drawGround(colours);
     const alone = shown.length === 1;
     for (const i of recording.reference.shared ? shown.slice(0, 1) : shown) this.drawReference(i, time, alone, colours);
@@ -88,7 +90,7 @@ export class Scene {
         const whole = Math.abs(at - Math.round(at)) < 1e-6;
         // Every second number where lines lie close; none in the corner, where the axes are.
         const named = axis.count <= 6 || i % 2 === 0;
-        draw(at, whole ? [colours.line, 1.4] : [colours.grid, 1], named && i > 0 && i < axis.count);
+        draw(at, whole ? [colours.line, 1.4] : [colours.grid, 1], named && i > 1 && i < axis.count);
       }
     };
     along(x, (at, look, named) => {
@@ -138,7 +140,6 @@ export class Scene {
     const { recording, pen } = this;
     const now = recording.row(flight, time);
     const recent = Math.max(0, now - Math.round(RECENT / recording.period));
-    pen.lineJoin = "round";
     pen.strokeStyle = hue(colours, flight, recording.count, alone ? 0.75 : 0.4);
     pen.lineWidth = 1.2;
     this.path(recording.position, flight, 0, now);
