@@ -10,7 +10,15 @@ from robot_rl.core.config import dump_yaml, load_yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
 from robot_rl.tasks import FLIGHTS
-from robot_rl.tasks.flight import FlightAblation, FlightTask, judged_by, preset, presets_of, spec_of
+from robot_rl.tasks.flight import (
+    RANDOMISED,
+    FlightAblation,
+    FlightTask,
+    judged_by,
+    preset,
+    presets_of,
+    spec_of,
+)
 from sim.quadrotor.settings import LEVEL_START, NO_DISTURBANCE, QUIET, NoiseSettings
 
 PRESETS = [(task, name) for task in FLIGHTS for name in presets_of(task)]
@@ -52,13 +60,18 @@ def test_an_unknown_preset_names_the_nearest():
 def test_an_ablation_changes_the_training_alone():
     whole = by_gradients("quadrotor_hover", "fast")
     less = dataclasses.replace(
-        whole, ablation=FlightAblation(disturbance=False, observation_noise=False, action_history=False)
+        whole,
+        ablation=FlightAblation(
+            disturbance=False, observation_noise=False, rotor_delay=False, action_history=False
+        ),
     )
+    assert not less.training.vehicle.rotor_delay
     assert less.training.noise == QUIET
     assert less.training.disturbance == NO_DISTURBANCE
     assert less.training.history == 0
     assert less.spec.observation.vector_size == 18
     judged = less.evaluations()["l2f-paper"]
+    assert judged.vehicle.rotor_delay
     assert judged.noise == NoiseSettings()
     assert judged.disturbance == whole.flight.disturbance
 
@@ -74,6 +87,16 @@ def test_each_quadrotor_is_judged_apart():
     assert {name: flights.vehicle.sets for name, flights in judged.items()} == {
         name: (name,) for name in ("l2f-paper", "l2f-2", "gpd-cf2x")
     }
+
+
+@pytest.mark.parametrize("task", FLIGHTS)
+def test_a_robust_policy_is_judged_on_the_known_quadrotor_and_on_unknown_ones(task):
+    robust = by_gradients(task, "robust")
+    judged = robust.evaluations()
+    assert set(judged) == {"l2f-paper", RANDOMISED}
+    assert not judged["l2f-paper"].vehicle.scatters
+    assert judged[RANDOMISED].vehicle == robust.flight.vehicle
+    assert judged[RANDOMISED].disturbance.gust > 0.0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from robot_rl.core.config import from_dict, to_dict
 from robot_rl.core.errors import ConfigError, InvalidActionError
 from sim.quadrotor.disturbance import blow, draw_disturbance
 from sim.quadrotor.dynamics import Model, Vector, rest
-from sim.quadrotor.environment import Flight, observe, reset, reset_where, step
+from sim.quadrotor.environment import Flight, goal_of, observe, reset, reset_where, step
 from sim.quadrotor.evaluation import Evaluator
 from sim.quadrotor.layout import BALANCED, flight_spec
 from sim.quadrotor.observation import add_noise, past_actions, remember
@@ -276,6 +276,21 @@ def test_a_hovering_drone_earns_all_it_can_until_the_time_is_up() -> None:
         assert not outcome.terminated.any()
         assert outcome.truncated.all() == (i == CALM_HOVER.steps - 1)
     assert np.allclose(flight.actions, L2F_PAPER.hover_action)
+
+
+def test_an_episode_that_starts_late_on_its_reference_has_its_whole_time() -> None:
+    task = FlightSettings(
+        start=StartSettings(anywhere=True), reference=ReferenceSettings(kind="figure-eight"), steps=3
+    )
+    flight = reset(jax.random.key(0), task, (64,))
+    assert int(flight.ahead.max()) > 500
+    for ended in (False, False, True):
+        flight, outcome = step(flight, jnp.zeros((64, 4)), task)
+        assert bool(outcome.truncated.all()) is ended
+    # And it went on from where it started.
+    ahead = goal_of(flight, task).position.x
+    alone = goal(flight.reference, 0.01 * (flight.ahead + 3)).position.x
+    np.testing.assert_allclose(ahead, alone, atol=1e-5)
 
 
 def test_leaving_the_box_ends_an_episode_without_a_reward_and_so_does_nan() -> None:
