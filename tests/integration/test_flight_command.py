@@ -45,6 +45,7 @@ def test_a_run_directory_is_complete(trained):
     assert judged["episodes"] == summary["episodes"] == 50
     assert 0.0 < judged["length"] <= 500.0
     assert (trained / "flights.png").stat().st_size > 10_000
+    assert "quadrotor_hover, preset fast, seed 3" in (trained / "flights.html").read_text()
     assert "warmup: 5" in (trained / "config.yaml").read_text()
     rows = [row for row in read_metrics(trained / "metrics.jsonl") if "training/cost" in row]
     assert [row["step"] for row in rows] == [16 * 16 * 10, 16 * 16 * 20]
@@ -64,9 +65,9 @@ def test_the_policy_acts(trained):
 
 
 def test_a_policy_is_evaluated(trained, tmp_path, capsys):
-    picture = tmp_path / "flights.png"
+    picture, page = tmp_path / "flights.png", tmp_path / "flights.html"
     words = ("eval", "--policy", str(trained / "policy"), "--episodes=50", f"--picture={picture}")
-    assert run(*words, "--json") == 0
+    assert run(*words, f"--page={page}", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     summary = json.loads((trained / "summary.json").read_text())
     assert report["task"] == "quadrotor_hover"
@@ -74,6 +75,7 @@ def test_a_policy_is_evaluated(trained, tmp_path, capsys):
     flown, before = (found["evaluation"]["l2f-paper"] for found in (report, summary))
     assert flown == pytest.approx(before, rel=1e-3)
     assert picture.stat().st_size > 10_000
+    assert "l2f-paper: mean length" in page.read_text()
 
 
 @pytest.mark.parametrize(
