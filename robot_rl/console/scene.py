@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import rich
 
-from robot_rl.console.scene_objects import add_cameras, add_objects, add_robot, add_surroundings, place
+from robot_rl.console.scene_objects import (
+    add_cameras,
+    add_light,
+    add_objects,
+    add_robot,
+    add_surroundings,
+    place,
+)
 from robot_rl.core.errors import MissingDependencyError
 from robot_rl.core.frames import wxyz_from_xyzw
 from robot_rl.core.types import ArmState, Pose
@@ -59,7 +66,7 @@ class Scene3D:
         server.initial_camera.look_at = VIEW_AT
         server.initial_camera.fov = VIEW_FOV
         scene = server.scene
-        scene.configure_environment_map("studio", environment_intensity=0.35)
+        add_light(scene)
         self._links = add_robot(scene)
         add_surroundings(scene, config.limits)
         self._objects = add_objects(scene, config.scene, self._links)

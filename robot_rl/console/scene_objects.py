@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 _FLOOR = -0.75
 _PEDESTAL_RADIUS = 0.11
-_TABLE: Colour = (0.13, 0.15, 0.18)
-_LEGS: Colour = (0.08, 0.09, 0.11)
-_DEEP: Colour = (0.03, 0.03, 0.04)
+_TABLE: Colour = (0.21, 0.24, 0.29)
+_LEGS: Colour = (0.14, 0.16, 0.19)
 _GOAL: Colour = (0.20, 0.78, 0.45)
 _CAMERA: Colour = (0.45, 0.53, 0.62)
 _LIMIT: Colour = (0.75, 0.52, 0.16)
 _FRUSTUM = 0.05
+_SKY = (230, 237, 250)
+_GROUND = (130, 136, 148)
 
 
 def add_robot(scene: SceneApi) -> dict[str, FrameHandle]:
@@ -53,6 +54,17 @@ def add_robot(scene: SceneApi) -> dict[str, FrameHandle]:
             vertices, faces = split_creases(part.vertices, part.faces)
             scene.add_mesh_simple(f"{paths[link]}/part{i}", vertices, faces, color=np.array(part.colour))
     return frames
+
+
+def add_light(scene: SceneApi) -> None:
+    """Light from above and, weaker, from below, beside viser's lamp with its shadows.
+
+    Not from an environment map: to filter one is a single picture's work that takes a computer without a
+    graphics card many seconds, and as long its browser answers neither the mouse nor the keys.
+    """
+    scene.configure_environment_map(None)
+    upright = wxyz_from_xyzw(np.array([math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)]))
+    scene.add_light_hemisphere("/sky", sky_color=_SKY, ground_color=_GROUND, intensity=1.6, wxyz=upright)
 
 
 def add_surroundings(scene: SceneApi, limits: SafetyLimits) -> None:
@@ -105,7 +117,7 @@ def add_objects(
         for i, box in enumerate(board_boxes(config)):
             scene.add_box(f"/hole/board{i}", look.board, _sides(box.half_sides), position=box.centre)
         bottom = (0.0, 0.0, 0.0005 - config.board_size[2])
-        scene.add_box("/hole/bottom", _DEEP, (config.hole_side, config.hole_side, 0.001), position=bottom)
+        scene.add_box("/hole/bottom", look.hole, (config.hole_side, config.hole_side, 0.001), position=bottom)
         return {"hole": frame}
     return {}
 
