@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from policies.bundle import Bundle
-from policies.export_c import export_c
+from policies.dense import dense_layers, run, sample_vectors
+from policies.export_c import SAMPLES, export_c
 from robot_rl.core.errors import MissingDependencyError, PolicyError, nearest
 
 FOLDER = Path(__file__).resolve().parents[1] / "firmware"
@@ -106,6 +107,14 @@ def actions(image: Image, observations: np.ndarray, outputs: int) -> np.ndarray:
         said = done.stderr.decode(errors="replace").strip()
         raise PolicyError(f"{image.path} gave {len(found)} numbers and status {done.returncode}: {said}")
     return found.reshape(-1, outputs).astype(np.float32)
+
+
+def error_of(bundle: Bundle, directory: Path, target: str = HOST) -> float:
+    """Largest difference of the compiled policy's actions from NumPy's, over `SAMPLES` observations."""
+    layers, scale = dense_layers(bundle), bundle.spec.observation.vector_scale
+    observations = sample_vectors(bundle.spec, SAMPLES)
+    found = actions(build_rows(bundle, directory, target), observations, bundle.spec.action.size)
+    return float(np.abs(found - run(layers, observations / scale)).max())
 
 
 def missing_tools(targets: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from policies.bundle import load_bundle
 from policies.export_c import export_c
-from policies.firmware import CORTEX_M4, HOST, build
+from policies.firmware import CORTEX_M4, HOST, build, error_of, install_hint, missing_tools
 from policies.flight_process import Status
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.firmware_flights import fly_often, recorded
@@ -17,7 +18,7 @@ from robot_rl.cli.flight_report import heading
 from robot_rl.cli.report import percent, print_json, print_table
 from robot_rl.cli.train_flight import train
 from robot_rl.cli.words import default_out
-from robot_rl.core.errors import RobotRlError
+from robot_rl.core.errors import MissingDependencyError, RobotRlError
 from robot_rl.data.run_directory import write_json
 from robot_rl.show.flight_page import write_page
 from robot_rl.tasks.flight import judged_by, preset
@@ -52,15 +53,17 @@ def main(argv: list[str]) -> int:
         "Teach a quadrotor to hover in seconds, export the policy to C, build it for this machine and for a "
         "Cortex-M4, and let each fly the simulated Crazyflie; the second runs under QEMU.",
     )
+    targets = buildable()
     out = options.out or default_out("fly")
     chosen, task = preset(TASK, "fast")
     summary = train(TASK, chosen, task, options.seed, out, quiet=options.json)
     bundle = load_bundle(out / "policy")
     (judged,) = judged_by(task).values()
     exported = export_c(bundle, out / "policy.h")
-    firmware: dict[str, Any] = {"header_bytes": exported.weight_bytes, "worst_error": exported.worst_error}
+    error = error_of(bundle, out / "firmware" / "rows")
+    firmware: dict[str, Any] = {"header_bytes": exported.weight_bytes, "worst_error": error}
     groups, stopped = [], []
-    for target in (HOST, CORTEX_M4):
+    for target in targets:
         began = time.monotonic()
         image = build(bundle, out / "firmware" / target, target, tick_us=TICK_US)
         flights, wrenches = fly_often(image, L2F_PAPER, judged, FLIGHTS, SECONDS, TICK_US)
@@ -92,26 +95,49 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def buildable() -> list[str]:
+    """Targets that this machine has the tools for; those of the microcontroller may be missing.
+
+    Raises:
+        MissingDependencyError: There is no compiler for this machine, which is said before the training.
+    """
+    if missing := missing_tools([HOST]):
+        raise MissingDependencyError(", ".join(missing), "building the firmware", install_hint(missing))
+    if missing := missing_tools([CORTEX_M4]):
+        sys.stderr.write(
+            f"{', '.join(missing)} not found: the firmware flies on this machine only. Get it with: "
+            f"{install_hint(missing)}\n"
+        )
+        return [HOST]
+    return [HOST, CORTEX_M4]
+
+
 def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Lines of the table."""
     judged = next(iter(summary["evaluation"].values()))
     firmware = summary["firmware"]
-    chip = firmware[CORTEX_M4]
-    test = chip["self_test"]
-    return [
+    lines = [
         ("training", f"{summary['train_cpu_s']:.1f} s of processor time, {summary['train_s']:.1f} s"),
         ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
         ("flies to the end", f"{percent(judged['alive'])} of {judged['episodes']} flights of 5 s"),
         ("error in the last second", f"{100 * judged['error']:.1f} cm"),
         ("C against NumPy", f"{firmware['worst_error']:.1e} at most"),
         ("on this machine, 500 Hz", _outcome(firmware[HOST])),
-        ("Cortex-M4 under QEMU, 500 Hz", _outcome(chip)),
+    ]
+    test = firmware[HOST]["self_test"]
+    if chip := firmware.get(CORTEX_M4):
+        test, memory = chip["self_test"], chip["memory"]
+        lines += [
+            ("Cortex-M4 under QEMU, 500 Hz", _outcome(chip)),
+            (
+                "instructions of a tick",
+                f"{test['tick_instructions']}, of inference {test['inference_instructions']}",
+            ),
+            ("flash and RAM", f"{memory['flash'] / 1e3:.1f} kB, {memory['ram'] / 1e3:.1f} kB"),
+        ]
+    return [
+        *lines,
         ("self-test at boot", f"golden action repeated within {test['golden_error_1e9'] / 1e9:.1e}"),
-        (
-            "instructions of a tick",
-            f"{test['tick_instructions']}, of inference {test['inference_instructions']}",
-        ),
-        ("flash and RAM", f"{chip['memory']['flash'] / 1e3:.1f} kB, {chip['memory']['ram'] / 1e3:.1f} kB"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from policies.bundle import Bundle
-from policies.firmware import CORTEX_M4, SANITIZED, Image, build, missing_tools
+from policies.firmware import CORTEX_M4, HOST, SANITIZED, Image, build, missing_tools
 from policies.flight_process import FlightProcess, Status
+from robot_rl.cli import main
+from robot_rl.cli.fly import buildable
 from robot_rl.tasks.quadrotor_firmware import fly, level_start
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.parameters import L2F_PAPER
@@ -112,3 +115,17 @@ def test_the_papers_network_fits_the_microcontroller(
     ).stdout.split()
     assert "policy_run" in names
     assert not {"malloc", "calloc", "_sbrk", "tanhf", "expf"} & set(names)  # no heap, no library's maths
+
+
+def test_what_is_missing_to_fly_is_said_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = {name: shutil.which(name) for name in ("cmake", "cc")}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["fly", "--out", str(tmp_path / "run")]) == 1
+    assert "cmake, cc is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    for name, path in tools.items():
+        (tmp_path / name).symlink_to(str(path))
+    assert buildable() == [HOST]
+    assert "flies on this machine only" in capsys.readouterr().err
