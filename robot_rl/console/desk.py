@@ -26,6 +26,9 @@ from robot_rl.core.types import DeviceState, Pose
 UNHELPED = ("scripted", "none")
 """`Setup.person` of runs in which no operator helps."""
 
+CLEAR_TIMEOUT = 3.0
+"""The robot's process answers in milliseconds; one that is silent for longer is dead, or was stopped [s]."""
+
 REST = Hands((0.0,) * 6, frozenset())
 """Nothing is held down."""
 
@@ -37,6 +40,15 @@ class Notice:
     text: str
     bad: bool = True
     """It tells of something that was not done."""
+
+
+@dataclass(eq=False)
+class _Clearing:
+    """A page has asked the robot to clear a fault."""
+
+    who: str
+    since: float
+    answered: bool = False
 
 
 class Desk:
@@ -58,6 +70,8 @@ class Desk:
         self._tell = tell
         self._handle = handle
         self._joined = 0
+        self._clearings: list[_Clearing] = []
+        """Requests that may still be without an answer."""
         self._hands = REST
         self._resting = True
         """The last that was said of the hands is that they are at rest."""
@@ -89,7 +103,7 @@ class Desk:
             if isinstance(message, Command):
                 self.graph.command(who, message.name)
             else:
-                self.graph.clear_fault(lambda ok, text: self._tell(who, _answer(ok, text)))
+                self._clear_fault(who, now)
 
     def drag(self, who: str, wanted: Pose | None, now: float) -> bool:
         """A page drags the handle to a pose in the base frame, or lets it go; False when it may not."""
@@ -100,12 +114,30 @@ class Desk:
         return True
 
     def look_after(self, now: float) -> None:
-        """Take the hands of a silent page off; to be called every few hundredths of a second."""
+        """Take the hands of a silent page off, and tell of a robot that does not answer.
+
+        To be called every few hundredths of a second.
+        """
+        for clearing in [c for c in self._clearings if c.answered or now - c.since > CLEAR_TIMEOUT]:
+            self._clearings.remove(clearing)
+            if not clearing.answered:
+                self._tell(clearing.who, Notice(_UNANSWERED))
         if self.lease.is_silent(now) and not self._resting:
             self._let_go(self.lease.holder, now)
         if lost := self.lease.expire(now):
             self._offer_handle(False)
             self._tell(lost, Notice("This page was silent for a second and has lost control: take it again."))
+
+    def _clear_fault(self, who: str, now: float) -> None:
+        clearing = _Clearing(who, now)
+
+        def on_answer(ok: bool, text: str) -> None:
+            clearing.answered = True
+            # Late or not, it tells what became of the fault.
+            self._tell(who, _answer(ok, text))
+
+        self._clearings.append(clearing)
+        self.graph.clear_fault(on_answer)
 
     def _control(self, who: str, take: bool, now: float) -> None:
         if not take:
@@ -153,6 +185,12 @@ class Desk:
     def _offer_handle(self, visible: bool) -> None:
         if self._handle is not None:
             self._handle.show(visible)
+
+
+_UNANSWERED = (
+    f"The fault may stay: the robot's process has not answered for {CLEAR_TIMEOUT:g} s. If it does not come "
+    "back by itself, look into its log, logs/robot.log in the run directory, and start it again."
+)
 
 
 def _answer(ok: bool, text: str) -> Notice:

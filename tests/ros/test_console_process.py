@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,3 +89,16 @@ def test_a_console_that_comes_later_shows_the_graph_and_can_stop_it(graph):
         page.say("control", take=True)
         page.say("clear_fault")
         page.hears("state", lambda s: s["safety"] and not s["safety"]["fault"])
+
+
+def test_a_robot_that_does_not_answer_is_told_of(graph):
+    """Its process is stopped; it does as it was asked when it goes on."""
+    with attached(graph) as page:
+        page.say("e_stop")
+        page.hears("state", lambda s: s["safety"] and s["safety"]["fault"])
+        graph.kill("robot", signal.SIGSTOP)
+        page.say("control", take=True)
+        page.say("clear_fault")
+        page.hears("notice", lambda n: "has not answered for 3 s" in n["text"])
+        graph.kill("robot", signal.SIGCONT)
+        page.hears("notice", lambda n: n["text"] == "The fault is cleared.")

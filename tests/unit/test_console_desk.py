@@ -9,7 +9,7 @@ import pytest
 
 from drivers.teleop.mapping import shape
 from drivers.teleop.settings import TeleopConfig
-from robot_rl.console.desk import Desk, Notice
+from robot_rl.console.desk import CLEAR_TIMEOUT, Desk, Notice
 from robot_rl.console.handle import Handle
 from robot_rl.console.lease import LOSS, SILENCE, Lease
 from robot_rl.console.model import Setup
@@ -30,7 +30,8 @@ class Graph:
         self.stops: list[str] = []
         self.clears = 0
         self.hears = True
-        self.answer = (True, "")
+        self.answer: tuple[bool, str] | None = (True, "")
+        self.asked: Callable[[bool, str], None]
 
     def command(self, who: str, name: str) -> None:
         self.commands.append((who, name))
@@ -41,7 +42,9 @@ class Graph:
 
     def clear_fault(self, on_answer: Callable[[bool, str], None]) -> None:
         self.clears += 1
-        on_answer(*self.answer)
+        self.asked = on_answer
+        if self.answer is not None:
+            on_answer(*self.answer)
 
     def send(self, who: str, hands: DeviceState) -> None:
         self.sent.append((who, hands))
@@ -141,6 +144,31 @@ def test_only_the_page_in_control_commands_and_clears(room):
     room.graph.answer = False, "joint 4 is at its limit"
     room.desk.hear(room.ann, ClearFault(), 0.0)
     assert room.last(room.ann) == "The fault stays: joint 4 is at its limit"
+
+
+def test_a_robot_that_does_not_answer_is_told_of_once(room):
+    room.desk.hear(room.ann, TAKE, 0.0)
+    room.graph.answer = None
+    room.desk.hear(room.ann, ClearFault(), 0.0)
+    room.desk.look_after(CLEAR_TIMEOUT)
+    assert room.ann not in room.told or "answered" not in room.last(room.ann)
+    for now in (CLEAR_TIMEOUT + 0.02, 2 * CLEAR_TIMEOUT):
+        room.desk.look_after(now)
+    silent = [n for n in room.told[room.ann] if "has not answered for 3 s" in n.text]
+    assert len(silent) == 1 and silent[0].bad
+    room.graph.asked(True, "")
+    assert room.told[room.ann][-1] == Notice("The fault is cleared.", False)
+
+
+def test_a_robot_that_answers_in_time_is_not_told_of(room):
+    room.desk.hear(room.ann, TAKE, 0.0)
+    room.graph.answer = None
+    room.desk.hear(room.ann, ClearFault(), 0.0)
+    room.graph.asked(False, "the wrist is pressed")
+    room.desk.look_after(CLEAR_TIMEOUT + 1.0)
+    assert [n.text for n in room.told[room.ann] if "fault" in n.text] == [
+        "The fault stays: the wrist is pressed"
+    ]
 
 
 def test_every_page_stops_the_robot(room):
