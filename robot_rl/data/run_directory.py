@@ -40,6 +40,7 @@ class RunDirectory:
         self.policy = path / "policy"
         self.logs = path / "logs"
         self._metrics_file = path / "metrics.jsonl"
+        self._logged = False
         self._tensorboard: Any = None
         self._start = time.monotonic()
 
@@ -58,6 +59,9 @@ class RunDirectory:
         """Append one row of metrics. NaN and infinity are written as null: JSON has no word for them."""
         wall = round(time.monotonic() - self._start, 3)
         row = {"step": step, "wall_s": wall} | {k: _finite(v) for k, v in values.items()}
+        if not self._logged:
+            cut_torn_line(self._metrics_file)
+            self._logged = True
         with self._metrics_file.open("a") as file:
             file.write(json.dumps(row) + "\n")
         board = self.open_board()
@@ -88,6 +92,13 @@ def check_vacant(path: Path) -> None:
     """Raise `RobotRlError` when the directory `path` holds a run already."""
     if (path / "provenance.json").exists():
         raise RobotRlError(f"{path} already holds a run: choose another --out, or continue it with --resume")
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line without an end, which a killed process leaves; the next row would run into it."""
+    if path.exists():
+        whole = path.read_bytes().rfind(b"\n") + 1
+        os.truncate(path, whole)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
