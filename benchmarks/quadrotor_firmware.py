@@ -7,10 +7,9 @@ neither is there a figure of a peer's that was counted so. Errors are those of C
 from __future__ import annotations
 
 import argparse
-import ctypes
-import subprocess
 import sys
 import tempfile
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,28 +17,24 @@ import numpy as np
 import report
 
 from policies.bundle import MLP, Bundle
-from policies.export_c import c_export, export_c
-from policies.firmware import CORTEX_M4, FOLDER, build
+from policies.export_c import c_export
+from policies.firmware import CORTEX_M4, HOST, SANITIZED, actions, build, build_rows
 from policies.flight_process import FlightProcess
 from policies.mlp_policy import MlpPolicy
 from policies.quantise import FORMATS
+from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+from robot_rl.tasks.quadrotor_firmware import fly, level_start
 from sim.quadrotor.layout import flight_spec
+from sim.quadrotor.parameters import L2F_PAPER
 
 INPUTS = 10_000
 NETWORKS = ((32, (64, 64)), (8, (64, 64)), (0, (64, 64)))
 """Past actions that the policy sees, and its hidden layers; the paper's network first."""
 INSTRUCTIONS = 40_000
 """What an inference of the paper's network may take."""
-ROWS = """
-#include "policy.h"
-void run(const float *x, float *y, int rows)
-{
-    for (int i = 0; i < rows; i++) {
-        policy_act(x + i * POLICY_INPUTS, y + i * POLICY_OUTPUTS);
-    }
-}
-void squash(float *x, int count) { mlp_tanh(x, count); }
-"""
+SECONDS = 10.0
+"""Length of the flight with the microcontroller in the loop."""
+PLACES = {HOST: "this machine", SANITIZED: "this machine with sanitizers", CORTEX_M4: "Cortex-M4"}
 
 
 def sample(history: int, hidden: tuple[int, ...], gain: float = 1.0) -> Bundle:
@@ -53,34 +48,31 @@ def sample(history: int, hidden: tuple[int, ...], gain: float = 1.0) -> Bundle:
     return Bundle(spec, weights, 0, {"weights": "random"}, MLP)
 
 
-def errors_on_host(folder: Path) -> list[report.Result]:
+def errors(folder: Path, quick: bool) -> list[report.Result]:
     """Of C against NumPy, anywhere within the bounds of the observation, and of tanh."""
-    (folder / "rows.c").write_text(ROWS)
-    rows, results = folder / "rows.c", []
-    rng = np.random.default_rng(1)
-    library = None
+    results, rng = [], np.random.default_rng(1)
     for name, gain, target in (("within the bounds", 1.0, 1e-5), ("saturated", 8.0, 1e-4)):
         bundle = sample(32, (64, 64), gain)
-        export_c(bundle, folder / "policy.h")
-        built = folder / f"rows{gain:g}.so"
-        command = ["cc", "-std=c99", "-O2", "-ffp-contract=fast", "-shared", "-fPIC"]
-        includes = [f"-I{folder}", f"-I{FOLDER / 'include'}"]
-        subprocess.run([*command, *includes, str(rows), "-o", str(built)], check=True)
-        library = ctypes.CDLL(str(built))
         bounds = [(a.low, a.high) for _, a in bundle.spec.observation.entries for _ in range(a.size)]
         low, high = np.array(bounds).T
         vectors = rng.uniform(low, high, (INPUTS, len(low))).astype(np.float32)
-        actions = np.empty((INPUTS, 4), np.float32)
-        library.run(ctypes.c_void_p(vectors.ctypes.data), ctypes.c_void_p(actions.ctypes.data), INPUTS)
-        error = float(np.abs(actions - MlpPolicy(bundle.spec, bundle.weights).act(vectors)).max())
-        metric = f"C against NumPy, 146-64-64-4, {INPUTS} inputs, {name}"
-        results.append(report.result(metric, error, "1", "lower", target))
-    assert library is not None
-    x = np.linspace(-12.0, 12.0, 2_000_001, dtype=np.float32)
-    y = x.copy()
-    library.squash(ctypes.c_void_p(y.ctypes.data), y.size)
-    error = float(np.abs(y - np.tanh(x.astype(np.float64))).max())
-    return [*results, report.result("tanh in C, largest error", error, "1", "lower", 1e-6)]
+        expected = MlpPolicy(bundle.spec, bundle.weights).act(vectors)
+        for place in (HOST,) if quick else PLACES:
+            image = build_rows(bundle, folder / f"rows{gain:g}" / place, place)
+            error = float(np.abs(actions(image, vectors, 4) - expected).max())
+            metric = f"C against NumPy, 146-64-64-4, {INPUTS} inputs, {name}, {PLACES[place]}"
+            results.append(report.result(metric, error, "1", "lower", target))
+    return [*results, error_of_tanh(folder)]
+
+
+def error_of_tanh(folder: Path) -> report.Result:
+    """Of the network that is nothing but a tanh."""
+    spec = EnvSpec(Spec.of({"x": ArraySpec((1,))}), ArraySpec((1,), low=-1.0, high=1.0), 100.0)
+    weights = {"layers.0.weight": np.ones((1, 1), np.float32), "layers.0.bias": np.zeros(1, np.float32)}
+    image = build_rows(Bundle(spec, weights, 0, {}, MLP), folder / "tanh")
+    x = np.linspace(-12.0, 12.0, 1_000_001, dtype=np.float32)[:, None]
+    error = float(np.abs(actions(image, x, 1) - np.tanh(x.astype(np.float64))).max())
+    return report.result("tanh in C, largest error", error, "1", "lower", 1e-6)
 
 
 def on_microcontroller(folder: Path, quick: bool) -> list[report.Result]:
@@ -108,11 +100,25 @@ def on_microcontroller(folder: Path, quick: bool) -> list[report.Result]:
     return results
 
 
-def run(arguments: argparse.Namespace) -> list[report.Result]:
-    """All figures; those of the microcontroller need its compiler and QEMU."""
+def in_the_loop(folder: Path) -> report.Result:
+    """Wall time of a flight at 500 Hz that the emulated microcontroller flies."""
+    image = build(sample(*NETWORKS[0]), folder / "loop", CORTEX_M4)
+    began = time.perf_counter()
+    ticks = len(fly(image, L2F_PAPER, level_start((0.0, 0.0, 0.0)), SECONDS).time)
+    taken = time.perf_counter() - began
+    return report.result(f"{SECONDS:g} s of flight, QEMU in the loop", taken, "s", "lower", ticks=ticks)
+
+
+def firmware(quick: bool) -> list[report.Result]:
+    """All figures; they need the compilers for this machine and the microcontroller, and QEMU."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        return [*errors_on_host(folder), *on_microcontroller(folder, arguments.quick)]
+        return [*errors(folder, quick), *on_microcontroller(folder, quick), in_the_loop(folder)]
+
+
+def run(arguments: argparse.Namespace) -> list[report.Result]:
+    """What `report.main` asks for."""
+    return firmware(arguments.quick)
 
 
 if __name__ == "__main__":
