@@ -39,8 +39,20 @@ def draw_flights(path: Path, title: str, flights: Flights) -> None:
         if not flights.completed[i]:
             space.plot(*flown[-1:].T, "rx")
             beside.semilogy(flights.time[rows - 1], distance[rows - 1, i], "rx")
-    space.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", title=title)
+    figure.suptitle(title)
+    limits = np.array([space.get_xlim(), space.get_ylim(), space.get_zlim()])
+    widest = np.ptp(limits, axis=1).max()
+    # A flat course still has room for the numbers at its axes.
+    extent = np.maximum(np.ptp(limits, axis=1), 0.4 * widest)
+    low, high = limits.mean(axis=1) - extent / 2.0, limits.mean(axis=1) + extent / 2.0
+    space.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    space.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]")
+    space.set_box_aspect(extent, zoom=0.8)
+    space.locator_params(nbins=4)
     beside.set(xlabel="time [s]", ylabel="distance from the reference [cm]")
+    lowest, highest = beside.get_ylim()
+    beside.set_ylim(max(0.1, lowest), max(10.0, highest))
+    beside.yaxis.set_major_formatter("{x:g}")
     beside.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -49,19 +49,18 @@ export class Charts {
 
   draw(time) {
     const { recording, shown } = this;
-    const now = (curves) => shown.map((i, k) => curves[k][recording.row(i, time)]).filter((x) => x !== undefined);
-    const values = [
-      [now(this.distances), " cm", 1],
-      [now(shown.map((i) => recording.tilt[i])), "°", 0],
-      [now(this.speeds), " %", 0],
-    ];
-    this.charts.forEach((chart, i) => chart.draw(time, reading(...values[i])));
+    const row = Math.round(time / recording.period);
+    // A flight that is over has no value any more.
+    const now = (curves) => curves.map((values) => values[row]).filter((value) => value !== undefined);
+    const tilts = shown.map((i) => recording.tilt[i]);
+    const readings = [reading(now(this.distances), " cm", 1), reading(now(tilts), "°"), reading(now(this.speeds), " %")];
+    this.charts.forEach((chart, i) => chart.draw(time, readings[i]));
   }
 }
 
-/** The values of some flights in words: one, or the median and the range. */
-function reading(values, unit, digits) {
-  if (values.length === 0) return "";
+/** The values of some flights in words: one, or the median and the largest. */
+function reading(values, unit, digits = 0) {
+  if (values.length === 0) return "over";
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)].toFixed(digits);
   if (sorted.length === 1) return `${middle}${unit}`;
