@@ -116,6 +116,7 @@ class LeaderArm:
         self._went_on_at = 0
         self._arm: Pose | None = None
         self._in_control = False
+        self._closed = False
 
     @property
     def name(self) -> str:
@@ -129,6 +130,8 @@ class LeaderArm:
         self._in_control = in_control
 
     def read(self) -> DeviceState:
+        if self._closed:
+            raise DeviceError(f"{self._name} was closed: open it anew")
         leader = self._source()
         if leader is None:
             raise DeviceError(f"{self._name}: no pose of it has come yet (topic leader/pose)")
@@ -170,7 +173,8 @@ class LeaderArm:
         return self._clutch
 
     def close(self) -> None:
-        """Nothing to release: the source belongs to whoever made it."""
+        """Read no more; the source belongs to whoever made it."""
+        self._closed = True
 
 
 def _difference(a: Pose, b: Pose) -> tuple[float, float]:

@@ -53,6 +53,7 @@ class ConsoleDevice:
         self._buttons: frozenset[str] = frozenset()
         self._tapped: frozenset[str] = frozenset()
         self._refused: str = ""
+        self._closed = False
         node.create_subscription(String, "operator/input", self._receive, STREAM)
 
     @property
@@ -83,6 +84,8 @@ class ConsoleDevice:
 
     def read(self) -> DeviceState:
         hands = self._input
+        if self._closed:
+            raise DeviceError("the console was closed: open it anew")
         if hands is None:
             raise DeviceError("nobody has taken control on the console's page yet")
         axes = np.array([hands.x, hands.y, hands.z, hands.rx, hands.ry, hands.rz], dtype=float)
@@ -90,7 +93,8 @@ class ConsoleDevice:
         return DeviceState(self._arrived_at, axes, buttons, hands.frame)
 
     def close(self) -> None:
-        """Nothing to release: the subscription belongs to the node."""
+        """Read no more; the subscription belongs to the node."""
+        self._closed = True
 
 
 class LeaderTopics:

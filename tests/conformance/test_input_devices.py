@@ -20,11 +20,14 @@ from drivers.emulators.hid_mouse import (
 from drivers.emulators.virtual_gamepad import HIGHEST, VirtualGamepad
 from drivers.teleop.gamepad import BUTTON_WORDS, Gamepad
 from drivers.teleop.keyboard import Keyboard
+from drivers.teleop.leader import LeaderArm, LeaderState
+from drivers.teleop.settings import TeleopConfig
 from drivers.teleop.spacemouse import ALL_BUTTONS, SpaceMouse
 from drivers.teleop.spacenav import SpaceNav
 from robot_rl.core.clock import ManualClock, nanoseconds
 from tests.conformance.device_sources import SpacenavDaemon, Typist
 from tests.conformance.input_device import DeviceBench, InputDeviceSuite
+from tests.unit.teleop_samples import HOME, Time, arm, moved
 
 
 def manual_clock() -> ManualClock:
@@ -145,3 +148,53 @@ class TestKeyboard(InputDeviceSuite):
         )
         device.close()
         typist.hang_up()
+
+
+class TestLeaderArm(InputDeviceSuite):
+    """In control of a robot whose target stands still: what is left of the leader's way stays."""
+
+    @pytest.fixture
+    def bench(self) -> Iterator[DeviceBench]:
+        lead = Lead()
+        device = LeaderArm(lead.state, TeleopConfig())
+        device.see(arm(), in_control=False)
+        device.read()  # couples the two arms as they stand
+        device.see(arm(), in_control=True)
+        yield DeviceBench(
+            device,
+            lead.deflect,
+            lead.press,
+            lead.fall_silent,
+            lead.come_back,
+            lead.time,
+            lead.time.pass_by,
+            frame="base",
+            heard_of=True,
+        )
+        device.close()
+
+
+class Lead:
+    """An arm that is led by hand, as it is heard of."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self._pose, self._buttons = HOME, frozenset[str]()
+        self._silent_since: int | None = None
+
+    def state(self) -> LeaderState:
+        stamp = self.time.now if self._silent_since is None else self._silent_since
+        return LeaderState(stamp, self._pose, self._buttons)
+
+    def deflect(self, axes: np.ndarray) -> None:
+        """Lead it away from where it rested [m, rad]."""
+        self._pose = moved(HOME, axes, 1.0)
+
+    def press(self, word: str) -> None:
+        self._buttons = frozenset({word} - {""})
+
+    def fall_silent(self) -> None:
+        self._silent_since = self.time.now
+
+    def come_back(self) -> None:
+        self._silent_since, self._pose = None, HOME

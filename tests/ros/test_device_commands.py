@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
-import rclpy
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -15,48 +12,29 @@ from robot_rl.nodes.convert import json_from, json_message
 from robot_rl.nodes.device_commands import DeviceCommands
 from robot_rl.nodes.messages import OperatorCommand, SessionState
 from robot_rl.nodes.qos import LATCHED, STREAM
-
-PATIENCE = 30.0
-"""Longest time that the test waits for something [s]."""
+from tests.ros.benches import Bench
 
 
-class Desk:
+class Desk(Bench):
     """Says where the session is, and hears the commands."""
 
     def __init__(self) -> None:
-        rclpy.init()
-        self.nodes = [Node("intervention"), Node("desk")]
-        self.executor = EventsExecutor()
-        for node in self.nodes:
-            self.executor.add_node(node)
-        self.commands = DeviceCommands(self.nodes[0])
+        super().__init__()
+        intervention = self.add(Node("intervention"))
+        self.commands = DeviceCommands(intervention)
         self.heard: list[OperatorCommand] = []
-        own = self.nodes[1]
-        self._publisher = own.create_publisher(String, "session/state", LATCHED)
-        own.create_subscription(String, "operator/command", self._hear, STREAM)
-        self.wait(lambda: self._publisher.get_subscription_count())
-        self.wait(lambda: self.nodes[0].count_subscribers("operator/command"))
+        self.node.create_subscription(String, "operator/command", self._hear, STREAM)
+        self._say = self.publisher("session/state", String, qos=LATCHED)
+        self.wait(lambda: intervention.count_subscribers("operator/command"))
 
     def _hear(self, message: String) -> None:
         self.heard.append(json_from(OperatorCommand, message))
 
-    def wait(self, ready) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():
-            assert time.monotonic() < deadline
-            self.executor.spin_once(timeout_sec=0.05)
-
     def session(self, activity: str, undo: int = -1) -> None:
         """The session says so, and the device's process hears it."""
         state = SessionState("actor", 0, "", "demonstrations", 0, activity=activity, undo=undo)
-        self._publisher.publish(json_message(state))
+        self._say(json_message(state))
         self.wait(lambda: self.commands.session == state)
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        for node in self.nodes:
-            node.destroy_node()
-        rclpy.shutdown()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
-import rclpy
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String, UInt8MultiArray
@@ -25,43 +23,10 @@ from robot_rl.nodes.convert import image_message, json_message, nanoseconds_of
 from robot_rl.nodes.messages import Tick
 from robot_rl.nodes.perception_process import Frames, Judge, PerceptionSettings
 from robot_rl.nodes.qos import STREAM
+from tests.ros.benches import Bench
 from tests.unit.label_samples import CAMERAS, ToyEncoder
 
-PATIENCE = 30.0
-"""Longest time that a test waits for something [s]."""
 SECOND = nanoseconds(1.0)
-
-
-class Bench:
-    """Nodes of this process, one of which is the test's."""
-
-    def __init__(self) -> None:
-        rclpy.init()
-        self.executor = EventsExecutor()
-        self.nodes: list[Node] = []
-        self.node = self.add(Node("probe"))
-
-    def add(self, node: Node) -> Node:
-        self.nodes.append(node)
-        self.executor.add_node(node)
-        return node
-
-    def wait(self, ready: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():
-            assert time.monotonic() < deadline
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def publisher(self, topic: str, kind: type, readers: int = 1) -> Callable[[object], None]:
-        publisher = self.node.create_publisher(kind, topic, STREAM)
-        self.wait(lambda: publisher.get_subscription_count() >= readers)
-        return publisher.publish
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        for node in self.nodes:
-            node.destroy_node()
-        rclpy.shutdown()
 
 
 @pytest.fixture
