@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from rcl_interfaces.msg import Log
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from robot_rl.nodes.qos import keep_last
 from robot_rl.nodes.tap import Tap
 
 TOPIC = "/rosout"
@@ -16,12 +16,7 @@ TOPIC = "/rosout"
 WARN = 30
 """`Log.WARN`, which the message's own constant has as a byte."""
 
-WARNINGS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=32,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+WARNINGS = keep_last(32)
 """Of these the page shows few; what overflows is in the log files."""
 
 APART = 1.0

@@ -13,7 +13,6 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
@@ -33,24 +32,14 @@ from robot_rl.nodes.convert import (
     probability_from,
 )
 from robot_rl.nodes.messages import EpisodeEvent, Heartbeat, Permit, SafetyState, SessionState
-from robot_rl.nodes.qos import LATCHED, NEWEST, STREAM
+from robot_rl.nodes.qos import LATCHED, NEWEST, STREAM, keep_last
 from robot_rl.nodes.tap import Tap
 from robot_rl.tasks.arm import ArmTaskConfig
 
-GLANCE = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.BEST_EFFORT,
-    durability=DurabilityPolicy.VOLATILE,
-)
+GLANCE = keep_last(1, reliable=False)
 """Streams of which a lost message is not missed: the robot's process never waits for the console."""
 
-BEATS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=64,
-    reliability=ReliabilityPolicy.BEST_EFFORT,
-    durability=DurabilityPolicy.VOLATILE,
-)
+BEATS = keep_last(64, reliable=False)
 """Heartbeats of all processes between two looks."""
 
 BEATS_PERIOD = 0.5

@@ -8,58 +8,40 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-STREAM = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=16,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+
+def keep_last(depth: int, reliable: bool = True, latched: bool = False) -> QoSProfile:
+    """A profile that keeps the last messages.
+
+    Args:
+        depth: How many, for a reader that is slow.
+        reliable: What is lost on the way is sent again.
+        latched: A reader that comes later gets them too.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+STREAM = keep_last(16)
 """Robot state, commands, the person's wishes."""
 
-NEWEST = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+NEWEST = keep_last(1)
 """Pictures for the encoder, of which only the newest of a camera is worth the work."""
 
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+LATCHED = keep_last(1, latched=True)
 """States of which only the last one counts, also for a node that starts later."""
 
-WEIGHTS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=4,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+WEIGHTS = keep_last(4, latched=True)
 """Policy weights. In lockstep two versions can be under way at once: the one that is due and the next."""
 
-TRANSITIONS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1024,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+TRANSITIONS = keep_last(1024)
 """Transitions and acknowledgements. What overflows is sent again, because it is not acknowledged."""
 
-IMAGE_LOG = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=256,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+IMAGE_LOG = keep_last(256)
 """What the recorder takes pictures with: as `LOG`, but within some MB."""
 
-LOG = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=4096,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
+LOG = keep_last(4096)
 """What the recorder subscribes with: room for seconds of traffic while the disk is busy."""
