@@ -41,6 +41,8 @@ MODULES = (
     "chart.js",
     "charts.js",
     "player.js",
+    "pointers.js",
+    "words.js",
     "main.js",
 )
 """The page's program; each module imports only from those before it."""

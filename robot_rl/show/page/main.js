@@ -2,30 +2,11 @@
 
 import { Charts } from "./charts.js";
 import { Player } from "./player.js";
-import { CM, Recording } from "./recording.js";
+import { pointAt } from "./pointers.js";
+import { Recording } from "./recording.js";
 import { Scene, number } from "./scene.js";
 import { hue, theme } from "./theme.js";
-
-const KEYS = [
-  [["Space"], "play, pause"],
-  [["←", "→"], "0.1 s back, on; with Shift 0.02 s"],
-  [["↑", "↓"], "another flight"],
-  [["A"], "all flights"],
-  [["G"], "another group"],
-  [["F"], "follow"],
-  [["R"], "reset the view"],
-  [["−", "+"], "slower, faster"],
-];
-const LEGEND = {
-  one: [
-    "stalk above a rotor: its thrust; the fuller its amber, the faster it turns",
-    "coloured rims: the rotors in front",
-    "red arrow: the force that the policy does not know of",
-  ],
-  all: ["colour: one flight each, bold where it was in the last 0.8 s", "the fuller the amber of a rotor, the faster it turns"],
-  both: "crosshair: where the quadrotor should be",
-  crashed: "red cross: left its box around the reference, or stopped its rotors",
-};
+import { KEYS, legend, outcome } from "./words.js";
 
 const find = (id) => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
@@ -85,30 +66,9 @@ function chooseFlights(numbers) {
   const each = buttons.slice(-recording.count);
   if (buttons.length > each.length) buttons[0].setAttribute("aria-pressed", all);
   each.forEach((button, i) => button.setAttribute("aria-pressed", shown.includes(i) && (!all || recording.count === 1)));
-  find("outcome").textContent = outcome(recording);
-  const lines = [...(shown.length === 1 ? LEGEND.one : LEGEND.all), LEGEND.both];
-  if (recording.completed.includes(false)) lines.push(LEGEND.crashed);
-  find("legend").replaceChildren(...lines.map((line) => element("li", line)));
+  find("outcome").textContent = outcome(recording, shown);
+  find("legend").replaceChildren(...legend(recording, shown).map((line) => element("li", line)));
   refresh();
-}
-
-/** What became of the flights that are shown, in words. */
-function outcome(recording) {
-  const last = (values) => values.slice(-Math.round(1 / recording.period));
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
-  const late = (i) => `${(CM * mean(last(recording.distance[i]))).toFixed(1)} cm`;
-  if (shown.length > 1) {
-    const alive = shown.filter((i) => recording.completed[i]);
-    const errors = alive.map((i) => mean(last(recording.distance[i])));
-    return alive.length ? `Off by ${(CM * mean(errors)).toFixed(1)} cm on average in the last second.` : "";
-  }
-  const [i] = shown;
-  const at = recording.row(i, 0);
-  if (recording.rows[i] === 0) return `Flight ${i + 1} has no valid row.`;
-  const start = `Starts ${(CM * recording.distance[i][at]).toFixed(0)} cm off, tilted by ${recording.tilt[i][at].toFixed(0)}°.`;
-  return recording.completed[i]
-    ? `${start} Off by ${late(i)} on average in the last second.`
-    : `${start} Ended after ${recording.end(i).toFixed(2)} s.`;
 }
 
 /** Takes sizes and colours anew, and what is shown. */
@@ -120,7 +80,7 @@ function refresh() {
   });
   scene.resize();
   charts.show(recording, shown, colours);
-  player.ask();
+  redraw(); // at once: a canvas of another size is blank
 }
 
 function redraw() {
@@ -168,7 +128,8 @@ function listen() {
   document.addEventListener("keyup", (event) => event.key === " " && event.preventDefault());
   new ResizeObserver(refresh).observe(find("stage"));
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", refresh);
-  pointers(find("scene"));
+  pointAt(find("scene"), scene.camera, () => player.ask());
+  find("scene").addEventListener("dblclick", reset);
 }
 
 function reset() {
@@ -192,40 +153,6 @@ const actions = (seconds) => ({
   "+": () => player.faster(+1),
   "=": () => player.faster(+1),
 });
-
-/** One pointer turns, with Shift or another button it moves; two move and zoom. */
-function pointers(canvas) {
-  const down = new Map();
-  const spread = () => {
-    const [a, b] = [...down.values()];
-    return Math.hypot(a.x - b.x, a.y - b.y);
-  };
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const before = down.get(event.pointerId);
-    if (!before) return;
-    const [dx, dy] = [event.clientX - before.x, event.clientY - before.y];
-    const wide = down.size === 2 ? spread() : 1;
-    down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (down.size === 2) {
-      scene.camera.zoom(wide / Math.max(spread(), 1));
-      scene.camera.pan(dx / 2, dy / 2);
-    } else if (event.shiftKey || event.buttons > 1) scene.camera.pan(dx, dy);
-    else scene.camera.orbit(dx, dy);
-    player.ask();
-  });
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => down.delete(event.pointerId));
-  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("dblclick", reset);
-  canvas.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    scene.camera.zoom(Math.exp(0.0012 * event.deltaY));
-    player.ask();
-  }, { passive: false });
-}
 
 function element(name, text) {
   const made = document.createElement(name);
