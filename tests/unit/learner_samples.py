@@ -158,3 +158,19 @@ def point_episode(
         if success:
             return
         x = following
+
+
+def guessed(seen: Observation, sign: float, act: np.ndarray | None, n: int) -> Transition:
+    """A task of one step: tell the sign of what was `seen`. Without `act` a person does, right but shy."""
+    action = np.array([0.3 * sign], np.float32) if act is None else act
+    return replace(
+        noise_transition(n),
+        observation=seen,
+        next_observation=seen,
+        action=action,
+        proposal=action,
+        reward=float(np.clip(0.5 + 0.5 * sign * action[0], 0, 1)),
+        penalty=0.0,
+        terminated=True,
+        source=Source.DEMO if act is None else Source.POLICY,
+    )

@@ -14,11 +14,11 @@ from policies.bundle import Bundle, load_bundle, save_bundle
 from policies.gaussian_policy import GaussianPolicy
 from robot_rl.core.errors import ConfigError, PolicyError, SpecError
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
-from robot_rl.core.types import Source, Transition
+from robot_rl.core.types import Transition
 from robot_rl.learn import agent, encoder, networks, replay, update
 from robot_rl.learn.learner import Learner
 from robot_rl.learn.settings import LearnerConfig
-from tests.unit.learner_samples import POINT, QUICK, SPEC, TINY, noise_stream, noise_transition
+from tests.unit.learner_samples import POINT, QUICK, SPEC, TINY, guessed, noise_stream, noise_transition
 
 CONFIG = dataclasses.replace(TINY, force_cpu=True)
 DISCRETE = dataclasses.replace(CONFIG, gripper="discrete")
@@ -156,27 +156,12 @@ def test_the_encoder_follows_the_critics_and_not_the_actor() -> None:
 
 
 def guess(n: int, rng: np.random.Generator, act: np.ndarray | None = None) -> Transition:
-    """A task of one step: tell on which side of the picture the bright spot is, which may be anywhere there.
-
-    Without `act` a person answers, right but shy.
-    """
+    """`guessed` from a picture, on one side of which there is a bright spot, anywhere there."""
     sign = rng.choice([-1.0, 1.0])
     picture = rng.integers(0, 60, (16, 16, 3), np.uint8)
     row, column = rng.integers(1, 12), rng.integers(0, 3) + (11 if sign > 0 else 1)
     picture[row : row + 3, column : column + 3] = 255
-    action = np.array([0.3 * sign], np.float32) if act is None else act
-    seen = {"x": np.zeros(1, np.float32), "side.image": picture}
-    return dataclasses.replace(
-        noise_transition(n),
-        observation=seen,
-        next_observation=seen,
-        action=action,
-        proposal=action,
-        reward=float(np.clip(0.5 + 0.5 * sign * action[0], 0, 1)),
-        penalty=0.0,
-        terminated=True,
-        source=Source.DEMO if act is None else Source.POLICY,
-    )
+    return guessed({"x": np.zeros(1, np.float32), "side.image": picture}, sign, act, n)
 
 
 def test_the_learner_learns_to_see(tmp_path: Path) -> None:

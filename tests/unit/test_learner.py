@@ -21,6 +21,7 @@ from tests.unit.learner_samples import (
     QUICK,
     SPEC,
     TINY,
+    guessed,
     noise_stream,
     noise_transition,
     point_episode,
@@ -342,10 +343,7 @@ def test_the_learner_outgrows_a_slow_person() -> None:
 
 
 def guess(n: int, rng: np.random.Generator, act: np.ndarray | None = None) -> Transition:
-    """A task of one step: tell the sign of a number that only the features of one camera show.
-
-    Without `act` a person answers, right but shy.
-    """
+    """`guessed` from a number that only the features of one camera show."""
     spec, sign = GUESS, rng.choice([-1.0, 1.0])
     blank = with_sight(noise_transition(n), spec)
     observation = {name: blank.observation[name] for name in spec.observation}
@@ -353,18 +351,7 @@ def guess(n: int, rng: np.random.Generator, act: np.ndarray | None = None) -> Tr
     shown = 0.1 * rng.standard_normal(4)
     shown[0] += sign
     observation["side.features"] = shown.astype(np.float16)
-    action = np.array([0.3 * sign], np.float32) if act is None else act
-    return dataclasses.replace(
-        blank,
-        observation=observation,
-        next_observation=observation,
-        action=action,
-        proposal=action,
-        reward=float(np.clip(0.5 + 0.5 * sign * action[0], 0, 1)),
-        penalty=0.0,
-        terminated=True,
-        source=Source.DEMO if act is None else Source.POLICY,
-    )
+    return guessed(observation, sign, act, n)
 
 
 GUESS = seeing(POINT)
