@@ -30,6 +30,8 @@ ARGUMENTS = {
     "config": ("", "ROS parameter file for the nodes. Empty: their defaults"),
 }
 """Argument: default, description."""
+LANDED = "12"
+"""Seconds after Ctrl-C in which the driver lands the vehicle; launch's own patience is 5."""
 
 
 def start(context: LaunchContext) -> list[Node]:
@@ -59,6 +61,7 @@ def start(context: LaunchContext) -> list[Node]:
             additional_env=DEFAULT_ENVIRONMENT,
             prefix=" ".join(priority(entry)) or None,
             on_exit=Shutdown(),
+            sigterm_timeout=LANDED,
         )
         for entry in crazyflie_table(options)
     ]

@@ -27,6 +27,8 @@ from sim.quadrotor.parameters import load_parameters
 
 PERIOD = 0.01
 """Between two messages [s]."""
+LONGEST_LANDING = 8.0
+"""It goes on flying for this long when the process shall end [s]."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,12 @@ def body(stop: StopFlag) -> None:
     node.get_logger().info(f"an emulated Crazyflie is at {node.server.uri}")
     try:
         with node.server:
-            for _ in spinner.turns(PERIOD):
-                node.publish()
+            try:
+                for _ in spinner.turns(PERIOD):
+                    node.publish()
+            finally:
+                # Ctrl-C under ROS's launch ends all processes at once, and the driver has yet to land it.
+                node.server.let_land(LONGEST_LANDING)
     finally:
         spinner.close()
 

@@ -75,6 +75,7 @@ class Node:
     additional_env: Mapping[str, str]
     prefix: str | None
     on_exit: Shutdown | None
+    sigterm_timeout: str = "5"
 
 
 @contextmanager

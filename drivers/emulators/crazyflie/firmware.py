@@ -104,6 +104,11 @@ class EmulatedCrazyflie:
         return self._steps * STEP
 
     @property
+    def silence(self) -> float:
+        """Time since the last packet of a client [s]."""
+        return self.now - self._heard_at
+
+    @property
     def truth(self) -> VehicleState:
         """Where the vehicle really is."""
         return self._truth

@@ -26,6 +26,9 @@ TURN = 0.05
 LONGEST = 0.3
 """[s]; less than the age at which the vehicle gives up a setpoint."""
 
+GONE = 1.0
+"""A client that was not heard of for this long is not there any more [s]: they ping ten times a second."""
+
 
 class CrazyflieServer:
     """Serves one emulated Crazyflie to one client at a time, the one that was heard of last.
@@ -78,6 +81,16 @@ class CrazyflieServer:
         """Where the vehicle really is."""
         with self.lock:
             return self.firmware.truth
+
+    def let_land(self, longest: float) -> None:
+        """Go on while the vehicle flies and somebody is there to land it, for so long at most [s]."""
+        deadline = time.monotonic() + longest
+        while time.monotonic() < deadline:
+            with self.lock:
+                firmware = self.firmware
+                if not firmware.supervisor.is_flying or firmware.silence > GONE:
+                    return
+            time.sleep(TURN)
 
     def __enter__(self) -> CrazyflieServer:
         self._thread.start()
