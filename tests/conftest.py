@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(ros_tests):
             item.add_marker(pytest.mark.ros)
-        if item.get_closest_marker("ros"):
-            item.fixturenames.insert(0, "ros_domain")  # type: ignore[attr-defined]
+        if isinstance(item, pytest.Function) and item.get_closest_marker("ros"):
+            item.fixturenames.insert(0, "ros_domain")
 
 
 STATUS = pytest.StashKey[int]()

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -190,11 +191,12 @@ class Spec:
         return rows
 
     @classmethod
-    def from_json(cls, rows: list[dict[str, object]]) -> Spec:
+    def from_json(cls, rows: list[dict[str, Any]]) -> Spec:
         arrays = {}
         for row in rows:
-            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k != "name"}
-            arrays[str(row["name"])] = ArraySpec(**fields)  # type: ignore[arg-type]
+            given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+            name = given.pop("name")
+            arrays[str(name)] = ArraySpec(**given)
         return cls.of(arrays)
 
     @cached_property

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String, UInt8MultiArray
@@ -168,7 +169,7 @@ class RecorderNode(Node):
             if found.lost_bytes:
                 self.get_logger().info(f"completed {path.name}: {found.messages} messages")
 
-    def _subscribe(self, topic: str, kind: type, qos: object, callback: Callable[[bytes], None]) -> None:
+    def _subscribe(self, topic: str, kind: type, qos: QoSProfile, callback: Callable[[bytes], None]) -> None:
         msgtype = self._types[topic] = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
         has_header = hasattr(kind, "header")
         if qos is LATCHED:
@@ -178,7 +179,7 @@ class RecorderNode(Node):
             self.black_box.add(topic, msgtype, data, cdr_stamp(data) if has_header else None)
             callback(data)
 
-        self.create_subscription(kind, topic, receive, qos, raw=True)  # type: ignore[arg-type]
+        self.create_subscription(kind, topic, receive, qos, raw=True)
 
     def _on_header(self, topic: str, data: bytes) -> None:
         self._keep(topic, cdr_stamp(data), data)

@@ -136,7 +136,8 @@ def test_rosbags_and_mcap_ros2_read_the_same_values(tmp_path: Path, compression:
     for mine, (topic, stamp, theirs), foxglove in zip(ours, bag, decoded, strict=True):
         assert mine.topic == topic == foxglove.channel.topic
         assert mine.stamp == stamp == foxglove.message.log_time
-        assert mine.msgtype == foxglove.schema.name  # type: ignore[union-attr]
+        assert foxglove.schema is not None
+        assert mine.msgtype == foxglove.schema.name
         assert str(theirs) == str(mine.message)
     assert decoded[12].decoded_message.pose.position.x == 3.0
     assert decoded[-1].decoded_message.data == bytes(range(256))
