@@ -111,6 +111,11 @@ class Crazyflie:
         """The newest state; raises `StaleStateError` when it is older than `state_timeout`."""
         return self._telemetry.state()
 
+    @property
+    def last_state(self) -> CrazyflieState:
+        """The last state, however old."""
+        return self._telemetry.last_state
+
     def check_estimate(self) -> CrazyflieState:
         """The newest state, if it is to be trusted.
 
@@ -208,7 +213,7 @@ class Crazyflie:
 
     def land(self, duration: float = 2.0) -> None:
         """Descend where it is and stop the motors. It is never refused but by a fault."""
-        place = self._telemetry.last_state.position
+        place = self.last_state.position
         duration = limited_duration(self.config, place, place * [1.0, 1.0, 0.0], duration)
         land = self.connection.client.high_level_commander.land
         self._outlet.command(LAND, lambda: land(0.0, duration, yaw=None))
@@ -320,11 +325,11 @@ class Crazyflie:
             now = time.monotonic()
             finding = self._watch.look(now, self.connection, self._telemetry, self.check_estimate)
             if finding is None:
-                self._outlet.end_pause(now, self._telemetry.last_state)
+                self._outlet.end_pause(now, self.last_state)
                 continue
             self._fault.latch(finding.reason)
             if finding.lands:
-                self._outlet.land_anyway(self._telemetry.last_state)
+                self._outlet.land_anyway(self.last_state)
 
     def _stop_again(self) -> None:
         if Flags.LOCKED in self.health.flags:
@@ -338,7 +343,7 @@ class Crazyflie:
         self._watcher.join()
         reachable = not lost_link(self.config, self.connection, self._telemetry)
         if reachable and not self.fault and self.is_flying:
-            duration = max(1.5, float(self._telemetry.last_state.position[2]) / CLOSING_SPEED)
+            duration = max(1.5, float(self.last_state.position[2]) / CLOSING_SPEED)
             try:
                 self.land(duration)
                 self._wait(lambda: not self.is_flying, duration + LANDED_TIMEOUT, "that it has landed")

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,7 @@ from drivers.crazyflie.settings import CrazyflieConfig
 from drivers.crazyflie.state import Flags, FlightSample
 from drivers.emulators.crazyflie import encoding
 from drivers.emulators.crazyflie.airframe import Airframe
-from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
-from drivers.emulators.crazyflie.server import CrazyflieServer
+from drivers.emulators.crazyflie.firmware import EmulatorSettings
 from drivers.emulators.crazyflie.vehicle import RigidVehicle
 from robot_rl.core.errors import (
     InvalidActionError,
@@ -36,42 +34,13 @@ from robot_rl.core.errors import (
     VehicleError,
 )
 from robot_rl.core.types import Pose
-
-PATIENCE = 30.0
-"""Longest time that a test waits for something [s]."""
-
-SLOW = {"state_timeout": 3.0, "link_timeout": 3.0, "connect_timeout": 90.0}
-"""Times that a busy machine does not exceed."""
-
-
-def wait(ready: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.02)
+from tests.integration.emulated_crazyflie import PATIENCE, SLOW, connected, take_off, wait
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Tables of contents, downloaded once."""
     return str(tmp_path_factory.mktemp("tables"))
-
-
-@contextmanager
-def connected(
-    cache: str, settings: EmulatorSettings | None = None, loss: float = 0.0, **changes: object
-) -> Iterator[tuple[Crazyflie, CrazyflieServer]]:
-    with CrazyflieServer(EmulatedCrazyflie(settings=settings)) as server:
-        server.conditions.loss = loss
-        config = CrazyflieConfig(uri=server.uri, cache=cache, **SLOW | changes)  # type: ignore[arg-type]
-        with Crazyflie(config) as crazyflie:
-            yield crazyflie, server
-
-
-def take_off(crazyflie: Crazyflie, height: float = 0.5) -> None:
-    crazyflie.arm()
-    crazyflie.take_off(height, 1.0)
-    wait(lambda: abs(crazyflie.state().position[2] - height) < 0.05, "the height")
 
 
 def test_it_connects_logs_arms_flies_and_lands(cache: str) -> None:

@@ -1,0 +1,222 @@
+"""What protects a Crazyflie, with the unmodified cflib between the driver and the emulated vehicle."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cflib")
+
+from drivers.crazyflie.driver import Crazyflie
+from drivers.crazyflie.paths import PathPiece
+from drivers.crazyflie.state import Flags, FlightSample
+from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
+from drivers.emulators.crazyflie.server import CrazyflieServer
+from robot_rl.core.errors import (
+    InvalidActionError,
+    RobotFaultError,
+    RobotRlError,
+    StaleStateError,
+    VehicleError,
+)
+from tests.integration.emulated_crazyflie import PATIENCE, connected, take_off, wait
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Tables of contents, downloaded once."""
+    return str(tmp_path_factory.mktemp("tables"))
+
+
+class InThread:
+    """Something that is done in a thread, and what became of it."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self.error: RobotRlError | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._action()
+        except RobotRlError as error:
+            self.error = error
+
+    def end(self) -> RobotRlError | None:
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "it hangs"
+        return self.error
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+
+def test_an_emergency_stop_waits_for_no_other_command_and_is_repeated_until_it_is_heard(cache: str) -> None:
+    with connected(cache, link_timeout=60.0, state_timeout=60.0) as (crazyflie, server):
+        take_off(crazyflie)
+        server.conditions.dead = True
+        other = InThread(lambda: crazyflie.go_to(np.array([0.5, 0.0, 0.5]), 0.0, 2.0))
+        time.sleep(0.05)
+        assert other.is_running
+        crazyflie.emergency_stop()
+        assert isinstance(other.end(), RobotFaultError)
+        assert not server.firmware.supervisor.is_locked
+        with pytest.raises(VehicleError, match="not confirmed"):
+            crazyflie.clear_fault()
+        server.conditions.dead = False
+        wait(lambda: Flags.LOCKED in crazyflie.health.flags, "that it has heard")
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+        with pytest.raises(VehicleError, match="switch it off and on"):
+            crazyflie.clear_fault()
+
+
+def cleared(crazyflie: Crazyflie) -> bool:
+    with contextlib.suppress(VehicleError):
+        crazyflie.clear_fault()
+    return not crazyflie.fault
+
+
+def switch_off_and_on(server: CrazyflieServer) -> None:
+    """It answers pings again before anybody has noticed, but has forgotten what it shall log."""
+    with server.lock:
+        server.firmware = EmulatedCrazyflie()
+
+
+def test_one_that_was_switched_off_and_on_is_flown_again(cache: str) -> None:
+    samples: list[FlightSample] = []
+    with connected(cache, link_timeout=1.0) as (crazyflie, server):
+        crazyflie.record(samples.append)
+        take_off(crazyflie)
+        crazyflie.emergency_stop()
+        wait(lambda: Flags.LOCKED in crazyflie.health.flags, "that it is locked")
+        switch_off_and_on(server)
+        before = len(samples)
+        wait(lambda: cleared(crazyflie), "that it obeys again")
+        take_off(crazyflie)
+        wait(lambda: len(samples) > before + 50, "samples")
+        assert all(b.time > a.time for a, b in itertools.pairwise(samples))
+
+
+def test_one_that_restarts_in_flight_is_a_fault(cache: str) -> None:
+    """As with a battery that breaks down for a moment."""
+    with connected(cache, link_timeout=1.0) as (crazyflie, server):
+        take_off(crazyflie)
+        switch_off_and_on(server)
+        wait(lambda: "was it restarted?" in crazyflie.fault, "the fault")
+
+
+def test_packets_that_were_held_up_are_as_old_as_they_are(cache: str) -> None:
+    with connected(cache, state_timeout=0.5, link_timeout=60.0) as (crazyflie, server):
+        wait(lambda: crazyflie.state().stamp > 0, "a fresh state")
+        server.conditions.latency = 1.0
+
+        def is_refused() -> bool:
+            try:
+                crazyflie.state()
+            except StaleStateError:
+                return True
+            return False
+
+        wait(is_refused, "an old state")
+        # They come as often as before.
+        stamp = crazyflie.last_state.stamp
+        wait(lambda: crazyflie.last_state.stamp > stamp, "the next state")
+        assert is_refused()
+
+
+def test_an_estimate_that_is_not_a_number_lands_it_though_setpoints_go_on(cache: str) -> None:
+    with connected(cache) as (crazyflie, server):
+        take_off(crazyflie)
+        ended = threading.Event()
+
+        def push() -> None:
+            while not ended.wait(0.002):
+                with contextlib.suppress(RobotRlError):
+                    crazyflie.send_velocity(np.array([0.0, 0.0, 0.2]), 0.0)
+
+        pusher = InThread(push)
+        server.firmware.estimator.variance = math.nan
+        wait(lambda: "knows its place to inf m" in crazyflie.fault, "the fault")
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+        ended.set()
+        assert pusher.end() is None
+        wait(lambda: not crazyflie.is_flying, "the end of the flight")
+        crazyflie.clear_fault()
+        with pytest.raises(StaleStateError, match="knows its place to inf m"):
+            crazyflie.arm()
+
+
+def test_an_empty_battery(cache: str) -> None:
+    settings = EmulatorSettings(charge=0.6, capacity=0.006)
+    with connected(cache, settings, empty_battery=3.5) as (crazyflie, server):
+        take_off(crazyflie)
+        wait(lambda: "the battery has 3." in crazyflie.fault, "the fault")
+        assert "in flight" in crazyflie.fault
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+
+
+def test_one_with_a_low_battery_is_not_armed(cache: str) -> None:
+    with connected(cache, EmulatorSettings(charge=0.02)) as (crazyflie, _):
+        error = pytest.raises(VehicleError, crazyflie.arm)
+    error.match(r"less than 3\.3 V")
+
+
+def test_it_is_never_faster_than_allowed(cache: str) -> None:
+    with connected(cache, max_speed=0.4) as (crazyflie, server):
+        take_off(crazyflie, 0.4)
+        fastest = 0.0
+        crazyflie.go_to(np.array([0.6, 0.0, 0.4]), 0.0, 0.1)
+
+        def is_there() -> bool:
+            nonlocal fastest
+            fastest = max(fastest, float(np.linalg.norm(server.truth.velocity)))
+            return abs(server.truth.position[0] - 0.6) < 0.02
+
+        wait(is_there, "the goal")
+        assert fastest < 0.5
+
+
+def test_durations_that_are_none(cache: str) -> None:
+    with connected(cache) as (crazyflie, _):
+        for command in (
+            lambda: crazyflie.take_off(0.5, 0.0),
+            lambda: crazyflie.go_to(np.array([0.0, 0.0, 0.5]), 0.0, -1.0),
+            lambda: crazyflie.land(math.nan),
+            lambda: crazyflie.follow(1, 0.5),
+        ):
+            with pytest.raises(InvalidActionError):
+                command()
+
+
+def test_a_link_that_dies_while_a_path_is_uploaded(cache: str) -> None:
+    pieces = [PathPiece(0.5, np.zeros((4, 8))) for _ in range(20)]
+    with connected(cache, link_timeout=1.0) as (crazyflie, server):
+        server.conditions.dead = True
+        upload = InThread(lambda: crazyflie.upload(1, pieces))
+        assert isinstance(upload.end(), RobotFaultError)
+        assert crazyflie.fault.startswith("link lost")
+
+
+def test_let_go_of_in_flight_it_lands(cache: str) -> None:
+    with connected(cache) as (crazyflie, server):
+        take_off(crazyflie, 0.8)
+        crazyflie.close()
+        assert server.truth.position[2] == 0.0
+        assert not server.firmware.rotor_command.any()
+        crazyflie.close()
+
+
+def test_a_port_that_is_taken(cache: str) -> None:
+    with CrazyflieServer(EmulatedCrazyflie()) as server:
+        port = int(server.uri.rpartition(":")[2])
+        with pytest.raises(VehicleError, match="choose another port"):
+            CrazyflieServer(EmulatedCrazyflie(), port)
