@@ -97,6 +97,10 @@ class FlightProcess:
             now_us if command_us is None else command_us,
         )
         stamps = (stamp % 2**32 for stamp in given)
+        if (numbers := state.size + reference.size) != (asked := self._tick.size // 4 - 3):
+            raise PolicyError(
+                f"a tick takes a state of 13 numbers and a reference of {asked - 13}; it got {numbers} in all"
+            )
         answer = b""
         try:
             self._in.write(self._tick.pack(*stamps, *state.tolist(), *reference.tolist()))

@@ -74,11 +74,12 @@ static void read_setpoint(const setpoint_t *setpoint)
     tick.reference = wanted;
 #if FLIGHT_PREVIEW
     static const float ahead[FLIGHT_PREVIEW] = POLICY_AHEAD_PREVIEW;
-    const float acceleration[3] = {setpoint->acceleration.x, setpoint->acceleration.y,
-                                   setpoint->acceleration.z};
+    const point_t *a = &setpoint->acceleration, *j = &setpoint->jerk;
+    const float acceleration[3] = {a->x, a->y, a->z}, jerk[3] = {j->x, j->y, j->z};
     for (int i = 0; i < FLIGHT_PREVIEW; i++) {
-        /* Mean velocity until then, at constant acceleration. */
-        tick.reference.preview[i] = wanted.velocity[i % 3] + 0.5f * ahead[i] * acceleration[i % 3];
+        /* Mean velocity until then, at constant jerk. */
+        tick.reference.preview[i] = wanted.velocity[i % 3] + ahead[i] * 0.5f * acceleration[i % 3] +
+                                    ahead[i] * ahead[i] / 6.0f * jerk[i % 3];
     }
 #endif
 }

@@ -56,6 +56,7 @@ class Setpoint(ctypes.Structure):
         ("position", Point),
         ("velocity", Point),
         ("acceleration", Point),
+        ("jerk", Point),
         ("mode", ctypes.c_int * 5),
     ]
 
@@ -198,9 +199,7 @@ def test_the_crazyflie_app_stops_when_nobody_speaks_until_it_is_let_go(
     assert min(crazyflie.call(2)) > 0.0
 
 
-def test_the_crazyflie_app_takes_a_preview_from_velocity_and_acceleration(
-    tmp_path: Path, hover: Bundle
-) -> None:
+def test_the_crazyflie_app_takes_a_preview_from_how_the_setpoint_moves(tmp_path: Path, hover: Bundle) -> None:
     # The same network with a preview that it ignores, but for one output that shows the last element.
     spec = flight_spec(32, (0.1, 0.2, 0.4))
     weights = {name: array.copy() for name, array in hover.weights.items()}
@@ -215,6 +214,9 @@ def test_the_crazyflie_app_takes_a_preview_from_velocity_and_acceleration(
     ahead = crazyflie.call(2)
     assert ahead[0] > level[0] + 0.01
     np.testing.assert_allclose(ahead[1:], level[1:], atol=0.01)
+    # Over 0.4 s a jerk of 5 moves the mean velocity as far as an acceleration of 2/3.
+    crazyflie.setpoint.acceleration.z, crazyflie.setpoint.jerk.z = 1.0 - 2.0 / 3.0, 5.0
+    assert crazyflie.call(2)[0] == pytest.approx(ahead[0], abs=2e-3)
 
 
 @pytest.mark.skipif(SOURCE not in os.environ, reason=f"{SOURCE} names no copy of the vendor's firmware")

@@ -7,23 +7,14 @@ import itertools
 import numpy as np
 
 from policies.bundle import MLP, Bundle
-from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+from robot_rl.core.spec import EnvSpec
+from sim.quadrotor import layout
 
 
 def flight_spec(history: int, preview: int = 0) -> EnvSpec:
     """What a flight policy sees and commands: `history` past actions, `preview` points of the reference."""
-    arrays = {
-        "position": ArraySpec((3,), "m", "target", low=-1.0, high=1.0),
-        "rotation": ArraySpec((9,), "1", "world", low=-1.0, high=1.0, scale=1.0 / 1.5),
-        "velocity": ArraySpec((3,), "m/s", "world", low=-5.0, high=5.0),
-        "rates": ArraySpec((3,), "rad/s", "body", low=-35.0, high=35.0, scale=5.0),
-    }
-    if preview:
-        arrays["preview"] = ArraySpec((3 * preview,), "m/s", "world", low=-5.0, high=5.0)
-    if history:
-        arrays["actions"] = ArraySpec((4 * history,), "1", "", low=-1.0, high=1.0)
-    action = ArraySpec((4,), low=-1.0, high=1.0, names=("rotor1", "rotor2", "rotor3", "rotor4"))
-    return EnvSpec(Spec.of(arrays), action, 100.0, "quadrotor_sample")
+    ahead = [0.1 * (1 + n) for n in range(preview)]
+    return layout.flight_spec(history, ahead, layout.BALANCED, "quadrotor_sample")
 
 
 def weights_of(spec: EnvSpec, hidden: tuple[int, ...], gain: float = 1.0) -> dict[str, np.ndarray]:

@@ -160,6 +160,26 @@ def test_a_policy_without_hidden_layers_has_one_layer() -> None:
     assert (layer.weight.shape, layer.activation) == ((146, 4), "tanh")
 
 
+def test_the_header_carries_a_vehicle_and_how_far_the_preview_looks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, out = str(tmp_path / "policy"), tmp_path / "policy.h"
+    save_bundle(tmp_path / "policy", bundle_of(flight_spec(4, 2), (5,)))
+    command = ["export", "--policy", policy, "--out", str(out), "--vehicle"]
+    assert main([*command, "gpd-cf2x"]) == 0
+    defined = dict(re.findall(r"#define (\w+) (.+)", out.read_text()))
+    assert defined["FLIGHT_THRUST_0"] == "0.0f"
+    assert float(defined["FLIGHT_THRUST_2"].rstrip("f")) == pytest.approx(2.25 * 0.027 * 9.8 / 4.0)
+    ahead = [float(t) for t in re.findall(r"[\d.]+", defined["POLICY_AHEAD_PREVIEW"])]
+    assert ahead == pytest.approx([0.1] * 3 + [0.2] * 3)
+    assert not [name for name in defined if name.startswith("POLICY_AHEAD_A")]
+    capsys.readouterr()
+    assert main([*command, "gdp-cf2x"]) == 1
+    assert "did you mean 'gpd-cf2x'" in capsys.readouterr().err
+    assert main([*command, "gpd-cf2x", "--target", "onnx"]) == 1
+    assert "commands no motors" in capsys.readouterr().err
+
+
 def test_the_command_exports_and_prints_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_bundle(tmp_path / "policy", bundle_of(FLIGHT, (5,)))
     out = tmp_path / "out" / "p.h"

@@ -183,6 +183,11 @@ def test_almost_too_old_is_flown_on_also_where_the_clock_wraps_around(vehicle: F
         assert status is Status.FLYING
 
 
+def test_a_tick_of_other_dimensions_is_refused(vehicle: FlightProcess) -> None:
+    with pytest.raises(PolicyError, match="13 numbers and a reference of 15; it got 19 in all"):
+        vehicle.step(0, LEVEL, np.zeros(6))
+
+
 def test_it_ends_with_its_input(image: Image) -> None:
     process = FlightProcess(image)
     assert process.report["golden_repeated"] == process.report["weights_intact"] == 1

@@ -44,6 +44,7 @@ typedef struct {
     point_t position;
     point_t velocity;
     point_t acceleration; /* [m/s^2] */
+    point_t jerk;         /* [m/s^3] */
     struct {
         stab_mode_t x, y, z, yaw, quat;
     } mode;
