@@ -1,8 +1,8 @@
 /* Out-of-tree controller of the Crazyflie: the policy commands the four motors.
  *
- * It flies absolute positions: setpoints with modes abs on x, y and z, with or without velocity and yaw, as the
- * position, full-state and high-level commanders send them. Any other setpoint stops the motors and disarms;
- * so does a fault, and a setpoint that is none has to come before the next flight.
+ * It flies absolute positions: setpoints with modes abs on x, y and z, with or without velocity and yaw, as
+ * the position, full-state and high-level commanders send them. Any other setpoint stops the motors and
+ * disarms; so does a fault, and a setpoint that is none has to come before the next flight.
  */
 #include "controller.h"
 
@@ -17,9 +17,9 @@
 #define CALL_US 1000u
 #define RADIANS_PER_DEGREE 0.017453293f
 
-/* Thrust of a rotor at the part s of its highest speed: c0 + c1 s + c2 s^2 [N]. The policy asks for speeds, the
- * motor mixer takes thrusts over its own largest, which is not that of the training. `robot-rl export --vehicle`
- * writes the curve of a parameter set into policy.h; without it, this is the one of l2f-paper. */
+/* Thrust of a rotor at the part s of its highest speed: c0 + c1 s + c2 s^2 [N]. The policy asks for speeds,
+ * the motor mixer takes thrusts over its own largest, which is not that of the training. `robot-rl export
+ * --vehicle` writes the curve of a parameter set into policy.h; without it, this is the one of l2f-paper. */
 #ifndef FLIGHT_THRUST_0
 #define FLIGHT_THRUST_0 0.0f
 #define FLIGHT_THRUST_1 0.0f
@@ -30,7 +30,7 @@
 #error "FLIGHT_TICK_US must be a multiple of 1000: the stabiliser calls once a millisecond"
 #endif
 #if FLIGHT_PREVIEW != 0 && !defined(POLICY_AHEAD_PREVIEW)
-#error "policy.h does not say how far ahead its preview looks: the elements' names must end in +0.1s and the like"
+#error "policy.h does not say how far ahead its preview looks: its elements are not named x+0.1s and the like"
 #endif
 
 static flight vehicle;

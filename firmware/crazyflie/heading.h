@@ -1,6 +1,7 @@
 /* Headings: turns about the vertical, so that a policy which always looks along x flies with any yaw.
  *
- * What the policy sees turns with the heading that is asked for: nothing in its world has a direction but that.
+ * What the policy sees turns with the heading that is asked for: nothing in its world has a direction but
+ * that.
  */
 #ifndef HEADING_H
 #define HEADING_H
@@ -12,8 +13,8 @@ typedef struct {
     float c, s;
 } heading;
 
-/* Sine of half the angle that the vehicle is at most away from the heading that the policy is shown: 30 degrees.
- * Training knows vehicles that have turned away, but not any angle at any time. */
+/* Sine of half the angle that the vehicle is at most away from the heading that the policy is shown: 30
+ * degrees. Training knows vehicles that have turned away, but not any angle at any time. */
 #define HEADING_REACH 0.2588190f
 
 static inline heading heading_of_degrees(float degrees)

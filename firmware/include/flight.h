@@ -30,7 +30,7 @@ typedef enum {
     FLIGHT_FLYING = 1,
     FLIGHT_SELF_TEST_FAILED = 2, /* the policy is not the one that was exported */
     FLIGHT_BAD_STATE = 3,        /* the estimate is not finite, or its quaternion of no unit length */
-    FLIGHT_STALE_STATE = 4,      /* the estimate is older than FLIGHT_STALE_US, or from as far in the future */
+    FLIGHT_STALE_STATE = 4,      /* the estimate is FLIGHT_STALE_US old, or as far in the future */
     FLIGHT_SILENCE = 5,          /* no command for FLIGHT_SILENCE_US */
     FLIGHT_BAD_REFERENCE = 6,    /* the reference is not finite */
     FLIGHT_BAD_ACTION = 7        /* the policy gave no finite action */
@@ -55,8 +55,8 @@ typedef struct {
 /* Runs the self-test; true when the vehicle may be armed. */
 bool flight_boot(flight *self);
 
-/* Begins a flight, or goes on with the one that is under way; false, and nothing spins, unless the self-test has
- * passed. */
+/* Begins a flight, or goes on with the one that is under way; false, and nothing spins, unless the self-test
+ * has passed. */
 bool flight_arm(flight *self);
 
 void flight_disarm(flight *self);

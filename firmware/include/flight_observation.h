@@ -1,11 +1,11 @@
 /* What a flight policy sees, built from a state estimate, a reference and its own past actions.
  *
- * The policy was trained at one action each POLICY_PERIOD_US, and runs more often: about each FLIGHT_TICK_US. The
- * history of actions moves on once a training period, and its newest entry holds the mean of the actions since
- * then (Eschmann, Albani, Loianno, "Learning to Fly in Seconds", RA-L 2024). With as many ticks as training
- * periods, this is what training saw. Periods are told by the clock, not by counting: ticks may come early or late
- * by less than half a tick, and where some are missing the rotors held their last action, as the history then
- * says.
+ * The policy was trained at one action each POLICY_PERIOD_US, and runs more often: about each FLIGHT_TICK_US.
+ * The history of actions moves on once a training period, and its newest entry holds the mean of the actions
+ * since then (Eschmann, Albani, Loianno, "Learning to Fly in Seconds", RA-L 2024). With as many ticks as
+ * training periods, this is what training saw. Periods are told by the clock, not by counting: ticks may come
+ * early or late by less than half a tick, and where some are missing the rotors held their last action, as
+ * the history then says.
  */
 #ifndef FLIGHT_OBSERVATION_H
 #define FLIGHT_OBSERVATION_H

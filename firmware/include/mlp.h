@@ -26,8 +26,8 @@
 #define MLP_ALIGNED
 #endif
 
-/* Where the outputs of the layers are kept: on the stack, or with -DMLP_BUFFER=static not, where stacks are short
- * and one task alone runs the policy. */
+/* Where the outputs of the layers are kept: on the stack, or with -DMLP_BUFFER=static not, where stacks are
+ * short and one task alone runs the policy. */
 #ifndef MLP_BUFFER
 #define MLP_BUFFER
 #endif
@@ -100,7 +100,8 @@ static inline float mlp_half(uint16_t bits)
     s2 += (x) * value((w)[2]);                                                                               \
     s3 += (x) * value((w)[3])
 
-/* sums[0..3] += x W for four outputs and four times `turns` inputs: four a turn make the loop itself cheap. */
+/* sums[0..3] += x W for four outputs and four times `turns` inputs: four a turn make the loop itself
+ * cheap. */
 #define MLP_DEFINE_TURNS(name, type, value)                                                                  \
     static inline void name(float sums[4], const type *w, const float *x, int turns)                         \
     {                                                                                                        \

@@ -1,12 +1,12 @@
 /* Inner loops of mlp.h for a Cortex-M4 with its floating-point unit: four outputs, four inputs a turn.
  *
- * Weights lie in the order of use, so one vldmia fetches all 16 of a turn. A compiler never does that: it loads
- * each by itself, and half of its instructions are loads. Here 16 multiply-adds take 20 instructions (fp16: 36).
- * By the cycles of Arm's Technical Reference Manual (vfma 3, vldr 2, vldm of n registers 1 + n) they take about
- * 74 instead of 92.
+ * Weights lie in the order of use, so one vldmia fetches all 16 of a turn. A compiler never does that: it
+ * loads each by itself, and half of its instructions are loads. Here 16 multiply-adds take 20 instructions
+ * (fp16: 36). By the cycles of Arm's Technical Reference Manual (vfma 3, vldr 2, vldm of n registers 1 + n)
+ * they take about 74 instead of 92.
  *
- * The sums are the same as those of the portable kernels, bit by bit: each output adds its products in the same
- * order, fused.
+ * The sums are the same as those of the portable kernels, bit by bit: each output adds its products in the
+ * same order, fused.
  */
 #ifndef MLP_CORTEX_M4_H
 #define MLP_CORTEX_M4_H
@@ -34,11 +34,11 @@ static inline void mlp_turns_float32(float sums[4], const float *w, const float 
     __asm__ volatile("1:\n\t"
                      "vldmia %[x]!, {s4-s7}\n\t"
                      "vldmia %[w]!, {s16-s31}\n\t"
-                     "subs %[turns], #1\n\t" /* clang-format off */
+                     "subs %[turns], #1\n\t"
                      MLP_M4_FOUR("s4", "s16", "s17", "s18", "s19")
                      MLP_M4_FOUR("s5", "s20", "s21", "s22", "s23")
                      MLP_M4_FOUR("s6", "s24", "s25", "s26", "s27")
-                     MLP_M4_FOUR("s7", "s28", "s29", "s30", "s31") /* clang-format on */
+                     MLP_M4_FOUR("s7", "s28", "s29", "s30", "s31")
                      "bne 1b"
                      : [s0] "+t"(s0), [s1] "+t"(s1), [s2] "+t"(s2), [s3] "+t"(s3), [x] "+r"(x),
                        [w] "+r"(w), [turns] "+r"(turns)
@@ -58,11 +58,11 @@ static inline void mlp_turns_fp16(float sums[4], const uint16_t *w, const float 
     __asm__ volatile("1:\n\t"
                      "vldmia %[x]!, {s4-s7}\n\t"
                      "vldmia %[w]!, {s16-s23}\n\t"
-                     "subs %[turns], #1\n\t" /* clang-format off */
+                     "subs %[turns], #1\n\t"
                      MLP_M4_WIDEN("s16", "s17") MLP_M4_FOUR("s4", "s8", "s9", "s10", "s11")
                      MLP_M4_WIDEN("s18", "s19") MLP_M4_FOUR("s5", "s8", "s9", "s10", "s11")
                      MLP_M4_WIDEN("s20", "s21") MLP_M4_FOUR("s6", "s8", "s9", "s10", "s11")
-                     MLP_M4_WIDEN("s22", "s23") MLP_M4_FOUR("s7", "s8", "s9", "s10", "s11") /* clang-format on */
+                     MLP_M4_WIDEN("s22", "s23") MLP_M4_FOUR("s7", "s8", "s9", "s10", "s11")
                      "bne 1b"
                      : [s0] "+t"(s0), [s1] "+t"(s1), [s2] "+t"(s2), [s3] "+t"(s3), [x] "+r"(x),
                        [w] "+r"(w), [turns] "+r"(turns)

@@ -76,7 +76,8 @@ static void move_on(flight_observation *observation, uint32_t now_us, uint32_t p
     for (uint32_t i = FLIGHT_HISTORY - gone; i < FLIGHT_HISTORY; i++) {
         history[i] = observation->held[i % 4];
     }
-    observation->period_us = observation->ticks == 0 ? now_us : observation->period_us + periods * POLICY_PERIOD_US;
+    observation->period_us =
+        observation->ticks == 0 ? now_us : observation->period_us + periods * POLICY_PERIOD_US;
     observation->ticks = 0;
 }
 #endif

@@ -1,5 +1,5 @@
-/* The policy for rows of observations: POLICY_INPUTS numbers in, POLICY_OUTPUTS out, until the input ends. Any
- * policy will do. It shows how exact the compiled one is, on this machine or a microcontroller. */
+/* The policy for rows of observations: POLICY_INPUTS numbers in, POLICY_OUTPUTS out, until the input ends.
+ * Any policy will do. It shows how exact the compiled one is, on this machine or a microcontroller. */
 #include "platform.h"
 #include "policy.h"
 #include "policy_check.h"
