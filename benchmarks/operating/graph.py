@@ -50,6 +50,18 @@ class Graph:
             self.supervisor.poll()
             time.sleep(0.002)
 
+    def first(self, find: Callable[[], float | None], what: str, timeout: float) -> float:
+        """Wait until `find` finds something; what it found."""
+        found: list[float] = []
+
+        def ready() -> bool:
+            if (value := find()) is not None:
+                found.append(value)
+            return bool(found)
+
+        self.wait(ready, what, timeout)
+        return found[0]
+
     def port(self) -> int:
         """The port that the console serves its page on, once it does."""
         log = self.out / "logs" / "console.log"
@@ -86,10 +98,7 @@ class Graph:
                     return at
             return None
 
-        self.wait(lambda: when() is not None, "an arm that holds", 5.0)
-        held = when()
-        assert held is not None
-        return held - start
+        return self.first(when, "an arm that holds", 5.0) - start
 
     def get_going(self, page: Page) -> None:
         """Let the policy practise: after a restart the session waits for the operator's start."""

@@ -29,10 +29,7 @@ def first_motion(graph: Graph, start: float, direction: float) -> float:
                 return at
         return None
 
-    graph.wait(lambda: when() is not None, "a command that moves", 10.0)
-    moved = when()
-    assert moved is not None
-    return moved - start
+    return graph.first(when, "a command that moves", 10.0) - start
 
 
 def rest(graph: Graph) -> None:
