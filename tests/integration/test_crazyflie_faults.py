@@ -165,9 +165,9 @@ def test_an_empty_battery(cache: str) -> None:
 
 
 def test_one_with_a_low_battery_is_not_armed(cache: str) -> None:
-    with connected(cache, EmulatorSettings(charge=0.02)) as (crazyflie, _):
-        error = pytest.raises(VehicleError, crazyflie.arm)
-    error.match(r"less than 3\.3 V")
+    low, said = EmulatorSettings(charge=0.02), r"less than 3\.3 V"
+    with connected(cache, low) as (crazyflie, _), pytest.raises(VehicleError, match=said):
+        crazyflie.arm()
 
 
 def test_it_is_never_faster_than_allowed(cache: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 pytest.importorskip("cflib")
 
@@ -28,9 +32,10 @@ from robot_rl.nodes.simulated_crazyflie import SimulatedVehicle
 from robot_rl.nodes.supervisor import Supervisor, priority
 from robot_rl.nodes.table import command
 from sim.quadrotor.parameters import SETS
+from tests.ros.graphs import PATIENCE
 from tests.ros.launch_standin import launched
 from tests.ros.probe import Probe, probing
-from tests.ros.test_launch import as_command
+from tests.ros.test_launch import HAS_LAUNCH, LAUNCH, as_command
 
 FILE = Path(__file__).resolve().parents[2] / "launch" / "crazyflie.launch.py"
 
@@ -53,13 +58,11 @@ def free_port() -> int:
 class Graph:
     """A running graph, as a probe looks after it."""
 
-    def __init__(self, folder: Path, options: CrazyflieOptions) -> None:
+    def __init__(self, folder: Path, options: CrazyflieOptions, text: str) -> None:
         settings = folder / "settings.yaml"
-        settings.write_text(PATIENT)
+        settings.write_text(text)
         table = crazyflie_table(options)
-        self.supervisor = Supervisor(table, folder, None)
-        self.supervisor.table = list(table)
-        self.supervisor.config = settings
+        self.supervisor = Supervisor(table, folder, settings)
         self.folder = folder
 
     def check(self) -> None:
@@ -70,8 +73,9 @@ class Graph:
 
 
 @contextmanager
-def flying(folder: Path, **options: object) -> Iterator[Probe]:
-    graph = Graph(folder, CrazyflieOptions(port=free_port(), **options))  # type: ignore[arg-type]
+def flying(folder: Path, settings: str = PATIENT, **options: object) -> Iterator[Probe]:
+    chosen = CrazyflieOptions(port=free_port(), **options)  # type: ignore[arg-type]
+    graph = Graph(folder, chosen, settings)
     try:
         graph.supervisor.start()
         with probing(graph) as probe:
@@ -125,7 +129,9 @@ def test_it_flies_through_topics_and_services(tmp_path: Path) -> None:
         assert probe.call("land").success
         probe.wait(lambda: place(probe)[2] < 0.01)
         assert not status(probe).fault
-    flight = read_flight_log(log)
+        flight = read_flight_log(log)  # while it is still written
+    assert flight.voltage is not None
+    assert 3.7 < flight.voltage.min() < flight.voltage.max() < 4.2
     assert flight.lift[flight.motors.min(1) > 0.3].mean() == pytest.approx(9.8, abs=1.0)
 
 
@@ -144,6 +150,95 @@ def test_poses_from_outside_and_the_emergency_stop(tmp_path: Path) -> None:
         assert "emergency stop" in answer.message
         answer = probe.call("safety/clear_fault")
         assert "switch it off and on" in answer.message
+
+
+def test_an_emergency_stop_does_not_wait_for_a_vehicle_that_is_silent(tmp_path: Path) -> None:
+    """Its process has stopped: nothing answers, and the fault of a lost link is far away."""
+    settings = "device.link_timeout: 3.0", "device.link_timeout: 60.0"
+    with flying(tmp_path, PATIENT.replace(*settings)) as probe:
+        graph = probe.graph
+        assert isinstance(graph, Graph)
+        vehicle = graph.supervisor.processes["vehicle"].popen
+        vehicle.send_signal(signal.SIGSTOP)
+        try:
+            landing = probe.node.create_client(Trigger, "land").call_async(Trigger.Request())
+            assert probe.call("safety/e_stop").success
+            assert not landing.done()
+            probe.wait(lambda: status(probe).fault == "emergency stop")
+            probe.wait(landing.done)
+            answer = landing.result()
+            assert answer is not None
+            assert "emergency stop" in answer.message
+        finally:
+            vehicle.send_signal(signal.SIGCONT)
+        probe.wait(lambda: "locked" in status(probe).flags)
+
+
+def test_robot_rl_up_starts_it_until_it_is_interrupted(tmp_path: Path) -> None:
+    out, settings = tmp_path / "run", tmp_path / "settings.yaml"
+    settings.write_text(PATIENT)
+    words = ["--port", str(free_port()), "--out", str(out), "--config", str(settings)]
+    with (tmp_path / "said").open("w") as said:
+        up = [sys.executable, "-m", "robot_rl", "up", "crazyflie", *words]
+        process = subprocess.Popen(up, stdout=said, stderr=subprocess.STDOUT)
+    graph = Command(process, tmp_path / "said")
+    try:
+        with probing(graph) as probe:
+            probe.listen("pose", PoseStamped)
+            assert probe.call("arm").success
+            assert probe.call("take_off").success
+            probe.wait(lambda: "pose" in probe.newest and place(probe)[2] > 0.45)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in graph.all_logs()
+    assert "it lands before this process ends" in graph.all_logs()
+    flight = read_flight_log(out / "flight.csv")
+    assert flight.motors.max() > 0.5
+    assert not flight.motors[-1].any()
+
+
+@dataclass
+class Command:
+    """A command of which a probe looks after."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+    def check(self) -> None:
+        assert self.process.poll() is None, self.all_logs()
+
+    def all_logs(self) -> str:
+        return self.said.read_text()
+
+
+@pytest.mark.skipif(not HAS_LAUNCH, reason="ROS's launch is not installed")
+def test_ros_launches_it_and_lands_it(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(PATIENT)
+    log = tmp_path / "flight.csv"
+    arguments = [f"port:={free_port()}", f"config:={settings}", f"flight_log:={log}"]
+    with (tmp_path / "said").open("w") as said:
+        words = [sys.executable, "-c", LAUNCH, str(FILE), *arguments]
+        process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+    graph = Command(process, tmp_path / "said")
+    try:
+        with probing(graph) as probe:
+            probe.listen("pose", PoseStamped)
+            assert probe.call("arm").success
+            assert probe.call("take_off").success
+            probe.wait(lambda: "pose" in probe.newest and place(probe)[2] > 0.45)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait(PATIENCE) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert "Traceback" not in graph.all_logs()
+    assert graph.all_logs().count("process has finished cleanly") == 2
+    assert not read_flight_log(log).motors[-1].any()
 
 
 def test_the_launch_file_starts_the_same(tmp_path: Path) -> None:
@@ -172,6 +267,8 @@ def test_what_cannot_be_reached_is_told(tmp_path: Path) -> None:
     assert "no Crazyflie has answered" in done.stderr
     with pytest.raises(ConfigError, match="uri 'nonsense'"):
         CrazyflieOptions(uri="nonsense")
+    with pytest.raises(ConfigError, match="loss must be in"):
+        CrazyflieOptions(loss=2.0)
     with pytest.raises(ConfigError, match="did you mean 'l2f-2'"):
         CrazyflieOptions(vehicle="l2f2")
 
