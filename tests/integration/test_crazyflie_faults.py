@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("cflib")
 
 from drivers.crazyflie.driver import Crazyflie
+from drivers.crazyflie.fault import FaultLatch
+from drivers.crazyflie.outlet import Outlet
 from drivers.crazyflie.paths import PathPiece
 from drivers.crazyflie.state import Flags, FlightSample
 from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
@@ -153,6 +155,20 @@ def test_an_estimate_that_is_not_a_number_lands_it_though_setpoints_go_on(cache:
         crazyflie.clear_fault()
         with pytest.raises(StaleStateError, match="knows its place to inf m"):
             crazyflie.arm()
+
+
+def test_no_setpoint_leaves_after_a_fault(cache: str) -> None:
+    """Not even one that was on its way when the fault came: it would take the vehicle from its landing."""
+    with connected(cache) as (crazyflie, _):
+        fault, sent = FaultLatch(), []
+        outlet = Outlet(crazyflie.config, fault, crazyflie.connection)
+        outlet.stream(lambda commander, place: sent.append(place), crazyflie.state())
+        fault.latch("it does not know its place")
+        with pytest.raises(RobotFaultError):
+            outlet.stream(lambda commander, place: sent.append(place), crazyflie.state())
+        with pytest.raises(RobotFaultError):
+            outlet.command(7, lambda: sent.append(np.zeros(3)))
+        assert len(sent) == 1
 
 
 def test_an_empty_battery(cache: str) -> None:
