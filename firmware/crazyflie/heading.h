@@ -38,7 +38,8 @@ static inline heading heading_within_reach(heading wanted, heading now)
     /* From the vehicle to what is wanted; both signs of (c, s) are the same turn. */
     const float sign = wanted.c * now.c + wanted.s * now.s < 0.0f ? -1.0f : 1.0f;
     const float sine = sign * (wanted.s * now.c - wanted.c * now.s);
-    if (sine <= HEADING_REACH && sine >= -HEADING_REACH) {
+    /* Written so that NaN is handed on, to where it stops the flight. */
+    if (!(sine > HEADING_REACH || sine < -HEADING_REACH)) {
         return wanted;
     }
     const float s = sine > 0.0f ? HEADING_REACH : -HEADING_REACH;

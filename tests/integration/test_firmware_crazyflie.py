@@ -15,10 +15,12 @@ from policies.bundle import Bundle
 from policies.export_c import export_c
 from policies.firmware import FOLDER
 from robot_rl.cli.export import thrust_curve
+from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.parameters import L2F_2, L2F_PAPER
 from tests.unit import c_samples
 from tests.unit.flight_lqr import hover_bundle
+from tests.unit.flight_samples import bundle_of
 
 SOURCE = "ROBOT_RL_CRAZYFLIE_FIRMWARE"
 LARGEST = 0.12
@@ -163,6 +165,14 @@ def test_a_yaw_far_away_is_turned_to_as_if_it_were_near(crazyflie: Crazyflie) ->
     assert min(left[1], left[3]) > max(left[0], left[2])
 
 
+def test_a_yaw_that_is_no_number_stops_the_motors(crazyflie: Crazyflie) -> None:
+    assert min(crazyflie.call(2)) > 0.0
+    crazyflie.setpoint.mode[3], crazyflie.setpoint.yaw = ABS, np.nan
+    assert crazyflie.call(2) == [0.0] * 4
+    crazyflie.setpoint.yaw = 0.0
+    assert crazyflie.call(2) == [0.0] * 4
+
+
 def test_the_thrust_of_a_vehicle_comes_with_its_policy(tmp_path: Path, hover: Bundle) -> None:
     export_c(hover, tmp_path / "policy.h", constants=thrust_curve("l2f-2"))
     c0, c1, c2 = L2F_2.thrust
@@ -217,6 +227,18 @@ def test_the_crazyflie_app_takes_a_preview_from_how_the_setpoint_moves(tmp_path:
     # Over 0.4 s a jerk of 5 moves the mean velocity as far as an acceleration of 2/3.
     crazyflie.setpoint.acceleration.z, crazyflie.setpoint.jerk.z = 1.0 - 2.0 / 3.0, 5.0
     assert crazyflie.call(2)[0] == pytest.approx(ahead[0], abs=2e-3)
+
+
+def test_a_preview_of_unknown_times_does_not_compile(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    known = flight_spec(2)
+    arrays = known.observation.arrays | {"preview": ArraySpec((3,), "m/s", "world")}
+    spec = EnvSpec(Spec.of(arrays), known.action, known.control_rate)
+    export_c(bundle_of(spec, (5,)), tmp_path / "policy.h")
+    with pytest.raises(subprocess.CalledProcessError):
+        Crazyflie(tmp_path)
+    assert "how far ahead its preview looks" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(SOURCE not in os.environ, reason=f"{SOURCE} names no copy of the vendor's firmware")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,20 +10,17 @@ import numpy as np
 import pytest
 
 from policies.bundle import Bundle
-from policies.firmware import CORTEX_M4, HOST, SANITIZED, Image, build, missing_tools
+from policies.firmware import CORTEX_M4, HOST, SANITIZED, Image, build
 from policies.flight_process import FlightProcess, Status
 from robot_rl.cli import main
 from robot_rl.cli.fly import buildable
 from robot_rl.tasks.quadrotor_firmware import fly, level_start
 from sim.quadrotor.layout import flight_spec
 from sim.quadrotor.parameters import L2F_PAPER
+from tests.unit.c_samples import cross
 from tests.unit.flight_lqr import hover_bundle
 from tests.unit.flight_samples import bundle_of
 
-cross = pytest.mark.skipif(
-    bool(missing_tools([CORTEX_M4])) and not os.environ.get("CI"),
-    reason="needs a cross compiler and QEMU: make firmware-deps",
-)
 PUSH = np.array([0.005, -0.003, 0.0, 1e-6, 0.0, 0.0])
 """Constant force [N] and torque [Nm]."""
 

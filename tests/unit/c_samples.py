@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from policies.firmware import FOLDER
+from policies.firmware import CORTEX_M4, FOLDER, missing_tools
+
+cross = pytest.mark.skipif(
+    bool(missing_tools([CORTEX_M4])) and not os.environ.get("CI"),
+    reason="needs a cross compiler and QEMU: make firmware-deps",
+)
+"""Marks what builds for a microcontroller."""
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 FLAGS = ("-std=c99", "-O2", "-ffp-contract=fast", *WARNINGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +27,9 @@ from policies.flight_process import FlightProcess, Status
 from policies.mlp_policy import MlpPolicy
 from robot_rl.core.errors import MissingDependencyError, PolicyError
 from robot_rl.core.spec import ArraySpec, EnvSpec, Spec
+from tests.unit.c_samples import cross
 from tests.unit.flight_samples import bundle_of, flight_spec
 
-cross = pytest.mark.skipif(
-    bool(missing_tools([CORTEX_M4])) and not os.environ.get("CI"),
-    reason="needs a cross compiler and QEMU: make firmware-deps",
-)
 HISTORY, PREVIEW = 3, 3
 FLIGHT = flight_spec(HISTORY, PREVIEW)
 BUNDLE = bundle_of(FLIGHT, (12, 8))
