@@ -242,8 +242,8 @@ def test_a_preview_of_unknown_times_does_not_compile(
 
 
 @pytest.mark.skipif(SOURCE not in os.environ, reason=f"{SOURCE} names no copy of the vendor's firmware")
-def test_the_crazyflie_app_fits_the_vendors_headers(tmp_path: Path, hover: Bundle) -> None:
-    export_c(hover, tmp_path / "policy.h")
+def test_the_crazyflie_app_fits_the_vendors_headers(tmp_path: Path) -> None:
+    export_c(bundle_of(flight_spec(8, (0.1, 0.2, 0.4)), (5,)), tmp_path / "policy.h")
     # What the vendor's build configures, for a Crazyflie 2.1+.
     configured = ("PLATFORM_CF2", "ENABLE_THRUST_BAT_COMPENSATED", "CRAZYFLIE_21_PLUS", "CONTROLLER_OOT")
     (tmp_path / "autoconf.h").write_text("".join(f"#define CONFIG_{name} 1\n" for name in configured))
