@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     run_table(
         crazyflie_table(graph), out / "logs", options.config, lambda node, line: _say(f"[{node}] {line}")
     )
-    _say(f"stopped. To identify it: robot-rl calibrate quadrotor {flight} --commands changing")
+    _say(f"stopped. To identify it: robot-rl calibrate quadrotor {flight} --commands changing --mass KG")
     return 0
 
 
