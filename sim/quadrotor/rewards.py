@@ -15,17 +15,20 @@ def reward(state: State, action: Array, settings: RewardSettings, goal: Goal = H
     It may be negative: a policy whose costs exceed the constant had better end the episode, which is why the
     weights start low.
     """
-    s = settings
     p = [a - b for a, b in zip(state.position, goal.position, strict=True)]
     v = [a - b for a, b in zip(state.velocity, goal.velocity, strict=True)]
+    tilt = 1.0 - state.attitude.w * state.attitude.w
+    return of_errors(sum(x * x for x in p), tilt, sum(x * x for x in v), action, settings)
+
+
+def of_errors(
+    position: Array, tilt: Array, velocity: Array, action: Array, settings: RewardSettings
+) -> Array:
+    """The same, of |p|^2 [m^2], 1 - q_w^2 and |v|^2 [m^2/s^2], all relative to the reference."""
+    s = settings
     off = action - s.baseline
-    cost = (
-        s.position * sum(x * x for x in p)
-        + s.orientation * (1.0 - state.attitude.w * state.attitude.w)
-        + s.velocity * sum(x * x for x in v)
-        + s.action * (off * off).sum(-1)
-    )
-    return s.constant - s.scale * cost
+    cost = s.position * position + s.orientation * tilt + s.velocity * velocity
+    return s.constant - s.scale * (cost + s.action * (off * off).sum(-1))
 
 
 def advance(weights: RewardSettings, curriculum: CurriculumSettings) -> RewardSettings:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from robot_rl.learn import compile as compiling
@@ -47,6 +48,22 @@ def test_options_that_xla_does_not_know_are_left_out(monkeypatch: pytest.MonkeyP
     options = {"xla_cpu_multi_thread_eigen": False, "xla_cpu_no_such_option": True}
     monkeypatch.setattr(compiling, "CPU_OPTIONS", options)
     assert compiling.cpu_options.__wrapped__() == {"xla_cpu_multi_thread_eigen": False}
+
+
+def test_one_kernel_keeps_its_loop_and_computes_the_same() -> None:
+    def loop(x: jax.Array, n: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, n, lambda i, x: jnp.sin(x) + i, x)
+
+    def whole(x: jax.Array, n: jax.Array) -> jax.Array:
+        return compiling.in_one_kernel(loop, x, n)
+
+    arguments = jnp.linspace(0.0, 1.0, 4), jnp.int32(7)
+    compiled = jax.jit(whole).lower(*arguments).compile()
+    np.testing.assert_allclose(compiled(*arguments), loop(*arguments), rtol=1e-5)
+    if jax.default_backend() == "cpu":
+        main = compiled.as_text().split("ENTRY")[1]
+        assert "while(" not in main
+        assert " call(" in main
 
 
 def test_the_next_run_finds_its_programs_on_disk_and_computes_the_same(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ class PaperConfig:
     """Environment steps between two evaluations; also the first of them and the last step are evaluated."""
     episodes: int = 1000
     """Episodes of one evaluation."""
+    validate_every: int = 50_000
+    """Environment steps between two validations; they happen only where there is an evaluation too."""
+    validation_flights: int = 10
+    """Flights of one validation."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     """What is left out."""
 
@@ -117,7 +121,8 @@ class PaperConfig:
                 raise ConfigError(f"l2f-paper: {message}")
 
         require(bool(self.hidden) and min(self.hidden) > 0, "hidden needs at least one positive width")
-        for name in ("steps", "batch_size", "interval", "actor_every", "evaluate_every", "episodes"):
+        counts = "steps batch_size interval actor_every evaluate_every episodes validate_every"
+        for name in (*counts.split(), "validation_flights"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be at least 1, not {value}")
         require(self.episode_steps >= 1, f"episode_steps must be at least 1, not {self.episode_steps}")

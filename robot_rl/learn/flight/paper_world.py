@@ -18,7 +18,7 @@ from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.learn.networks import Params, gaussian_noise
 from sim.quadrotor.disturbance import draw_disturbance
 from sim.quadrotor.dynamics import Array, Model, State, Vector, Wrench, rotor_command, step
-from sim.quadrotor.observation import MEASURED, observe, past_actions, remember, rotors_of
+from sim.quadrotor.observation import MEASURED, past_actions, remember, rotors_of
 from sim.quadrotor.parameters import load_parameters
 from sim.quadrotor.starts import draw_start
 
@@ -86,7 +86,7 @@ def model_of(config: PaperConfig) -> Model:
 
 def fly(
     config: PaperConfig, model: Model, actor: Params, world: World, chance: Chance, exploration: Array
-) -> tuple[World, Array, Array]:
+) -> tuple[World, Array]:
     """One step.
 
     Args:
@@ -98,10 +98,11 @@ def fly(
         exploration: Standard deviation of the noise on the action.
 
     Returns:
-        The world after the step, perhaps in a new episode; the row of the replay buffer; the action (4,).
+        The world after the step, perhaps in a new episode; the row of the replay buffer.
     """
     state = world.state
-    seen = observe(state, world.actions[:0]) + chance.noise.astype(jnp.float32)
+    exact = replay.exact(state, world.wrench)
+    seen = exact[:MEASURED] + chance.noise.astype(jnp.float32)
     action = td3.act(actor, jnp.concatenate([seen, world.actions])[None])[0]
     action = jnp.clip(action + exploration * chance.exploration, -1.0, 1.0)
     before = state
@@ -113,7 +114,8 @@ def fly(
     terminated = ~(jnp.maximum(jnp.maximum(x, y), z) <= config.bound)
     age = world.age + 1
     ended = terminated | (age >= config.episode_steps)
-    row = replay.pack(state, after, world.wrench, chance.noise, chance.noise_after, world.age, terminated)
+    exact_after = replay.exact(after, world.wrench)
+    row = replay.pack(exact, action, exact_after, chance.noise, chance.noise_after, world.age, terminated)
     fresh = World(chance.start, chance.wrench, jnp.full_like(world.actions, told(config)), jnp.int32(0))
     flown = World(after, world.wrench, remember(world.actions, action), age)
-    return jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, flown), row, action
+    return jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, flown), row
