@@ -100,16 +100,13 @@ class CrazyflieNode(Node):
     def serve(self, one_by_one: OneByOne) -> None:
         """Offer the services that wait for the vehicle's answers."""
         vehicle, height = self.vehicle, self.settings.take_off_height
-        actions: dict[str, Callable[[], None]] = {
-            "arm": vehicle.arm,
-            "disarm": vehicle.disarm,
-            "take_off": lambda: vehicle.take_off(height),
-            "land": vehicle.land,
-            "hold": vehicle.hold,
-            "safety/clear_fault": vehicle.clear_fault,
-        }
-        for name, action in actions.items():
-            self.create_service(Trigger, name, one_by_one.answered(action))
+        in_turn = one_by_one.answered
+        self.create_service(Trigger, "arm", in_turn(vehicle.arm))
+        self.create_service(Trigger, "disarm", in_turn(vehicle.disarm))
+        self.create_service(Trigger, "take_off", in_turn(lambda: vehicle.take_off(height)))
+        self.create_service(Trigger, "land", in_turn(vehicle.land))
+        self.create_service(Trigger, "hold", in_turn(vehicle.hold))
+        self.create_service(Trigger, "safety/clear_fault", in_turn(vehicle.clear_fault))
 
     def _on_setpoint(self, message: PoseStamped) -> None:
         def send() -> None:
