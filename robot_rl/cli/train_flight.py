@@ -156,10 +156,10 @@ def _by_the_paper(run: _Run, task: PaperConfig) -> dict[str, Any]:
 
     def on_progress(progress: Progress) -> None:
         e = progress.evaluation
-        run.directory.log(
-            progress.step,
-            {"evaluation/length": e.length, "evaluation/alive": e.alive, "evaluation/reward": e.reward},
-        )
+        found = {"evaluation/length": e.length, "evaluation/alive": e.alive, "evaluation/reward": e.reward}
+        if (validation := progress.validation) is not None:
+            found |= {f"validation/{name}": value for name, value in validation.figures().items()}
+        run.directory.log(progress.step, found)
         run.say(f"{progress.step:>6} of {task.steps} steps: length {e.length:.0f}, return {e.reward:.0f}")
 
     result = train_paper(task, run.seed, on_progress)
@@ -176,5 +176,6 @@ def _by_the_paper(run: _Run, task: PaperConfig) -> dict[str, Any]:
         "success_rate": final.progress.evaluation.alive,
         "episodes": final.progress.episodes,
         "best_step": best.progress.step,
+        "validation": final.progress.validation.figures() if final.progress.validation else None,
         "evaluation": figures(judged),
     }
