@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> list[report.Result]:
     use_disk_cache()
     return [
         *quadrotor_speed.simulator(arguments.quick),
-        *quadrotor_firmware.run(arguments),
+        *quadrotor_firmware.firmware(arguments.quick),
         *flight_training.until_it_flies(),
         *([] if arguments.quick else flight_training.presets(range(arguments.seeds))),
         *flight_bound.kept(),
