@@ -13,7 +13,7 @@ import pytest
 from policies.mlp_policy import MlpPolicy
 from robot_rl.core.errors import ConfigError
 from robot_rl.learn.compile import in_one_kernel
-from robot_rl.learn.flight import paper_replay, paper_rounds, paper_validation, paper_world, td3
+from robot_rl.learn.flight import gradient, paper_replay, paper_rounds, paper_validation, paper_world, td3
 from robot_rl.learn.flight.paper import PaperTrainer
 from robot_rl.learn.flight.paper_settings import HISTORY, AblationConfig, PaperConfig
 from sim.quadrotor.layout import flight_spec
@@ -28,6 +28,8 @@ SMALL = PaperConfig(
     evaluate_every=100,
     episodes=4,
     episode_steps=40,
+    validate_every=200,
+    validation_flights=6,
     curriculum=CurriculumSettings(every=100),
 )
 """21 rounds."""
@@ -179,14 +181,11 @@ def test_the_weights_fly_without_jax(trainer: PaperTrainer) -> None:
     weights = trainer.train(0).final.weights
     vectors = np.random.default_rng(0).normal(size=(5, 146)).astype(np.float32)
     flies = MlpPolicy(flight_spec(HISTORY), weights).act(vectors)
-    np.testing.assert_allclose(
-        flies, td3.act(jax.tree.map(jnp.asarray, weights), jnp.asarray(vectors)), atol=1e-5
-    )
+    np.testing.assert_allclose(flies, gradient.act(jax.tree.map(jnp.asarray, weights), vectors), atol=1e-5)
 
 
 def test_validations_happen_where_they_should(trainer: PaperTrainer) -> None:
-    config = dataclasses.replace(SMALL, validate_every=200, validation_flights=6)
-    curve = PaperTrainer(config).train(0).curve
+    curve = trainer.train(0).curve
     assert [p.validation is not None for p in curve] == [True, False, True]
     first = curve[0].validation
     assert first is not None
@@ -264,6 +263,21 @@ def test_td3_learns_a_bandit() -> None:
     np.testing.assert_allclose(actions.mean(), 0.5, atol=0.15)
 
 
+def bent(x: np.ndarray) -> np.ndarray:
+    """The published program's tanh."""
+    x = np.clip(x, -3.0, 3.0)
+    return x * (27.0 + x**2) / (27.0 + 9.0 * x**2)
+
+
+def test_the_rational_tanh_is_near_tanh_and_flat_far_out() -> None:
+    x = np.linspace(-6.0, 6.0, 2401, dtype=np.float32)
+    y, slope = jax.vmap(jax.value_and_grad(td3.rational_tanh))(x)
+    np.testing.assert_allclose(y, bent(x), atol=1e-6)
+    assert 0.02 < np.abs(y - np.tanh(x)).max() < 0.024
+    np.testing.assert_allclose(slope, 1.0 - np.asarray(y) ** 2, atol=1e-6)
+    assert not np.any(np.asarray(slope)[np.abs(x) >= 3.0])
+
+
 def test_targets_take_the_lesser_critic_and_stop_at_ends() -> None:
     networks = td3.create(jax.random.key(0), 3, 3, (8,))
     other = td3.create(jax.random.key(1), 3, 3, (8,))
@@ -276,12 +290,12 @@ def test_targets_take_the_lesser_critic_and_stop_at_ends() -> None:
         return x @ params[f"layers.{n}.weight"] + params[f"layers.{n}.bias"]
 
     actor = {name: np.asarray(w) for name, w in other.actor.items()}
-    action = np.tanh(dense(actor, np.tanh(dense(actor, np.asarray(data.seen_after), 0)), 1))
+    action = bent(dense(actor, bent(dense(actor, np.asarray(data.seen_after), 0)), 1))
     inputs = np.concatenate([data.critic_after, action], -1)
     both = []
     for i in range(2):
         critic = {name: np.asarray(w[i]) for name, w in other.critics.items()}
-        both.append(dense(critic, np.tanh(dense(critic, inputs, 0)), 1)[:, 0])
+        both.append(dense(critic, bent(dense(critic, inputs, 0)), 1)[:, 0])
     least = np.minimum(*both).reshape(2, 5)
     wanted = np.asarray(data.reward) + 0.9 * np.asarray(data.continues) * least
     np.testing.assert_allclose(td3.targets(networks, data, 0.9), wanted, rtol=1e-5, atol=1e-6)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robot_rl.learn.compile import Program, cpu_options
-from robot_rl.learn.flight import td3
+from robot_rl.learn.flight.gradient import act
 from robot_rl.learn.flight.paper_rounds import Learner, advance, create
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.learn.flight.paper_validation import Validation, Validator
@@ -103,7 +103,7 @@ class PaperTrainer:
         self.compile_s = time.process_time() - began
         """CPU time of the compilation [s]."""
         options = dict(cpu_options()) if jax.default_backend() == "cpu" else None
-        self._evaluate = Evaluator(td3.act, config.flight, config.episodes, compiler_options=options)
+        self._evaluate = Evaluator(act, config.flight, config.episodes, compiler_options=options)
         self._validate = Validator(config)
 
     def train(

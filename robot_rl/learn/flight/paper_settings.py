@@ -58,8 +58,8 @@ class PaperConfig:
     steps: int = 300_001
     """Environment steps, and rows of the replay buffer."""
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers of the actor and of both critics, all with tanh, as policies fly here. The
-    published program has x (27 + x^2) / (27 + 9 x^2) with x clipped to [-3, 3] for it, off by up to 0.024."""
+    """Widths of the hidden layers of the actor and of both critics, all with a tanh: in training
+    the published program's rational one, elsewhere, where policies are judged and flown, tanh itself."""
     batch_size: int = 256
     """Transitions in an update; each critic draws its own."""
     discount: float = 0.99
