@@ -80,25 +80,26 @@ def train(config: PaperConfig, seeds: int, path: Path | None, part: str = "full"
 
 
 def ablate(seeds: int) -> list[report.Result]:
-    """Train without each of the recipe's parts, and with all; final lengths, with the returns beside them."""
-    whole = PaperConfig(evaluate_every=100_000)
-    parts = {"full": whole}
-    for name in (field.name for field in dataclasses.fields(AblationConfig)):
-        # The decay of exploration starts behind the last step: leaving it out changes nothing.
-        if name != "exploration_decay":
-            parts[f"no {name}"] = dataclasses.replace(whole, ablation=AblationConfig(**{name: False}))
+    """Train without each of the recipe's parts; final lengths, with the returns, beside those with all."""
+    # The decay of exploration starts behind the last step: leaving it out changes nothing.
+    parts = [field.name for field in dataclasses.fields(AblationConfig) if field.name != "exploration_decay"]
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for some in range(1, seeds + 1):  # one seed of all parts before the next: a table can be had early
+        for part in parts:
+            config = PaperConfig(evaluate_every=100_000, ablation=AblationConfig(**{part: False}))
+            runs[f"no {part}"] = train(config, some, ABLATIONS, part)
+    runs = {"full": train(PaperConfig(), seeds, RESULTS)} | runs
     results = []
-    for part, config in parts.items():
-        final = [run["final"] for run in train(config, seeds, ABLATIONS, part)]
-        lengths, returns = [run["length"] for run in final], [run["return"] for run in final]
+    for name, found in runs.items():
+        lengths = [run["final"]["length"] for run in found]
         results.append(
             report.result(
-                f"final length, {part}",
+                f"final length, {name}",
                 statistics.median(lengths),
                 "steps",
                 "higher",
                 seeds=[round(value, 1) for value in lengths],
-                returns=[round(value) for value in returns],
+                returns=[round(run["final"]["return"]) for run in found],
             )
         )
     return results
