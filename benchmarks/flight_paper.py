@@ -1,6 +1,6 @@
 """Measure the preset `l2f-paper`: quality over seeds, and CPU time, against the published program's.
 
-    python benchmarks/flight_paper.py [--seeds 5] [--json] [--check] [--quick]
+    python benchmarks/flight_paper.py [--seeds 10] [--json] [--check] [--quick]
     python benchmarks/flight_paper.py --ablations [--seeds 3] [--json]
 
 Each finished training is kept in benchmarks/results/quadrotor/l2f_paper.json, or l2f_paper_ablations.json,
@@ -110,7 +110,7 @@ def measure(arguments: argparse.Namespace) -> list[report.Result]:
     if arguments.quick:
         runs = train(PaperConfig(steps=40_001, evaluate_every=40_000), 1, None)
     else:
-        runs = train(PaperConfig(), arguments.seeds or 5, RESULTS)
+        runs = train(PaperConfig(), arguments.seeds or 10, RESULTS)
 
     def spread(values: list[float]) -> dict[str, Any]:
         return {"seeds": [round(value, 2) for value in values]}
@@ -135,7 +135,7 @@ def measure(arguments: argparse.Namespace) -> list[report.Result]:
 def main() -> int:
     """Run the benchmark."""
     parser = report.options(__doc__)
-    parser.add_argument("--seeds", type=int, help="seeds 0 to N - 1; 5, or 3 for each ablation")
+    parser.add_argument("--seeds", type=int, help="seeds 0 to N - 1; 10, or 3 for each ablation")
     parser.add_argument("--ablations", action="store_true", help="leave out one part after the other")
     arguments = parser.parse_args()
     use_one_thread()
