@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,8 @@ def push_down(probe: Probe, depth: float) -> None:
     target = probe.publisher("arm/target_pose", PoseStamped)
     gripper = probe.publisher("gripper/command", JointState)
     request = probe.publisher("episode/command", String)
+    for publisher in (target, gripper, request):  # the arm hears them, and not the recorder alone
+        probe.wait(partial(lambda p: p.get_subscription_count() == 2, publisher))
     request.publish(json_message(EpisodeRequest("probe/1", 0, 5, "train")))
     probe.wait(lambda: (t := probe.tick()) is not None and t.request == "probe/1")
     here = pose_from(probe.newest["arm/pose"]).pose
