@@ -75,3 +75,19 @@ def sample_vectors(spec: EnvSpec, count: int, seed: int = 0) -> np.ndarray:
         value = rng.uniform(-array.scale, array.scale, (count, array.size))
         parts.append(np.clip(value, array.low, array.high))
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def bound_vectors(spec: EnvSpec, count: int, seed: int = 0) -> np.ndarray:
+    """(count, n) float32 packed observations anywhere within their bounds.
+
+    Where there are none, within three times the typical magnitude.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name in spec.observation.vector_names:
+        array = spec.observation[name]
+        far = 3.0 * array.scale
+        low = array.low if np.isfinite(array.low) else -far
+        high = array.high if np.isfinite(array.high) else far
+        parts.append(rng.uniform(low, high, (count, array.size)))
+    return np.concatenate(parts, axis=1).astype(np.float32)

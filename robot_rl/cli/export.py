@@ -68,7 +68,11 @@ def export(bundle: Bundle, options: ExportOptions, out: Path) -> dict[str, Any]:
         "weight_bytes": result.weight_bytes,
     }
     if options.weights != "float32":  # against float32 weights
-        report |= {"worst_error": result.worst_error, "mean_error": result.mean_error}
+        report |= {
+            "worst_error": result.worst_error,
+            "mean_error": result.mean_error,
+            "worst_error_in_bounds": result.worst_error_in_bounds,
+        }
     return report
 
 

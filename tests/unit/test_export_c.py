@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from policies.bundle import Bundle, save_bundle
-from policies.dense import dense_layers, sample_vectors
+from policies.dense import bound_vectors, dense_layers, sample_vectors
 from policies.export_c import c_export, export_c, interleaved
 from policies.mlp_policy import MlpPolicy
 from robot_rl.cli import main
@@ -79,12 +79,18 @@ def test_fewer_bits_cost_what_the_export_says(
 ) -> None:
     bundle = bundle_of(FLIGHT, (64, 64))
     export = export_c(bundle, tmp_path / "policy.h", weights)
-    vectors = sample_vectors(FLIGHT, 10_000)
-    exact = MlpPolicy(FLIGHT, bundle.weights).act(vectors)
-    error = np.abs(c_samples.run(c_samples.compiled_rows(tmp_path), vectors, 4) - exact)
+    library = c_samples.compiled_rows(tmp_path)
+
+    def error_over(vectors: np.ndarray) -> np.ndarray:
+        return np.abs(c_samples.run(library, vectors, 4) - MlpPolicy(FLIGHT, bundle.weights).act(vectors))
+
+    error = error_over(sample_vectors(FLIGHT, 10_000))
     assert error.max() == pytest.approx(export.worst_error, abs=1e-5)
     assert error.mean() == pytest.approx(export.mean_error, abs=1e-6)
     assert 0.0 < export.worst_error < limit
+    anywhere = error_over(bound_vectors(FLIGHT, 10_000)).max()
+    assert anywhere == pytest.approx(export.worst_error_in_bounds, abs=1e-5)
+    assert f"{export.worst_error_in_bounds:.2g} at most within the bounds" in export.header
     assert export.weight_bytes < bytes_each * 13_696 + 2000
 
 
@@ -148,6 +154,8 @@ def test_a_header_says_what_it_is_and_is_always_the_same() -> None:
         (gaussian(dataclasses.replace(TINY, gripper="discrete")), "float32", "discrete gripper"),
         (bundle_of(FLIGHT, (5,)), "int4", r"weights 'int4': did you mean 'int8'"),
         (bundle_of(FLIGHT, (5,), gain=1e7), "fp16", "too large for fp16"),
+        # Units that are saturated turn small errors of their weights into large ones of the action.
+        (bundle_of(FLIGHT, (64, 64), gain=8.0), "int8", r"by 1\.\d+ within the bounds.*float32 or fp16"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(bundle: Bundle, weights: str, message: str) -> None:
