@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from policies.bundle import Bundle
+from policies.dense import bound_vectors
 from policies.export_c import c_export
 from policies.firmware import (
     CORTEX_M4,
@@ -240,6 +241,28 @@ def test_the_microcontroller_computes_what_this_host_does(
     if weights != "float32":  # what fewer bits cost is the same everywhere
         expected = actions(build_rows(bundle, tmp_path, HOST, weights), vectors, 4)
     np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@cross
+@pytest.mark.parametrize("weights", ["float32", "fp16"])
+def test_its_own_loops_add_as_the_portable_ones_do(tmp_path: Path, weights: str) -> None:
+    """Bit by bit, with layers of 38, 21 and 3 inputs: whole turns and a rest, and no whole turn at all."""
+    bundle = bundle_of(flight_spec(history=5), (21, 3), gain=2.0)
+    vectors = bound_vectors(bundle.spec, 1000)
+    found = []
+    for portable in (False, True):
+        directory = tmp_path / str(portable)
+        image = build_rows(bundle, directory, CORTEX_M4, weights)
+        if portable:
+            header = directory / "policy.h"
+            loops = '#define MLP_PORTABLE\n#include "mlp.h"'
+            header.write_text(header.read_text().replace('#include "mlp.h"', loops))
+            other = build_header(directory, directory / "portable", CORTEX_M4, program="rows")
+            assert image.memory() != Image(other, CORTEX_M4, 0).memory()  # they are two programs
+            image = Image(other, CORTEX_M4, 0)
+        found.append(actions(image, vectors, 4).view(np.uint32))
+    np.testing.assert_array_equal(*found)
+    assert len(np.unique(found[0])) > 2000
 
 
 def test_rows_that_are_no_observations_are_refused(tmp_path: Path) -> None:
