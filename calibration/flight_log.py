@@ -73,24 +73,7 @@ def read_flight_log(path: Path) -> FlightLog:
     Raises:
         LogError: It cannot be read, lacks a column, or holds what no flight is.
     """
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise LogError(f"cannot read {path}: {error.strerror}") from None
-    whole = text[: text.rfind("\n") + 1]
-    lines = [line for line in whole.splitlines() if line.strip() and not line.startswith("#")]
-    rows = list(csv.reader(lines))
-    names = [name.strip() for name in rows[0]] if rows else []
-    for column in COLUMNS:
-        if column not in names:
-            raise LogError(f"{path} has no column {column!r}: {nearest(column, names)}")
-    try:
-        table = np.array([[float(cell) for cell in row] for row in rows[1:]]).reshape(len(rows) - 1, -1)
-    except ValueError as error:
-        raise LogError(f"{path}: {error}") from None
-    if table.shape[1] != len(names):
-        raise LogError(f"{path} has {len(names)} names of columns, but rows of {table.shape[1]} numbers")
-    data = dict(zip(names, table.T, strict=True))
+    data = _columns(path)
     payload = data.get(PAYLOAD, np.zeros(1))
     if len(payload) and np.ptp(payload) > 0.0:
         raise LogError(f"{path}: the payload changes; write a file for each")
@@ -105,6 +88,36 @@ def read_flight_log(path: Path) -> FlightLog:
         )
     except LogError as error:
         raise LogError(f"{path}: {error}") from None
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file by name, those of a log among them."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise LogError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LogError(f"{path} is no CSV file: it is no text in UTF-8") from None
+    whole = text[: text.rfind("\n") + 1]
+    numbered = enumerate(whole.splitlines(), 1)
+    lines = [(i, line) for i, line in numbered if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise LogError(f"{path} is empty; its first line must name the columns {', '.join(COLUMNS)}")
+    head, *rows = csv.reader(line for _, line in lines)
+    names = [name.strip() for name in head]
+    for column in COLUMNS:
+        if names.count(column) != 1:
+            found = f"has {names.count(column)} columns" if column in names else "has no column"
+            raise LogError(f"{path} {found} {column!r}: {nearest(column, names)}")
+    table = np.empty((len(rows), len(names)))
+    for values, row, (number, _) in zip(table, rows, lines[1:], strict=True):
+        if len(row) != len(names):
+            raise LogError(f"{path}, line {number}: {len(names)} columns have a name, not {len(row)}")
+        try:
+            values[:] = [float(cell) for cell in row]
+        except ValueError:
+            raise LogError(f"{path}, line {number}: all must be numbers, not {','.join(row)!r}") from None
+    return dict(zip(names, table.T, strict=True))
 
 
 def write_flight_log(log: FlightLog, path: Path) -> None:

@@ -258,6 +258,12 @@ def _stretches(logs: Sequence[FlightLog], settings: IdentificationSettings) -> l
             offset += float(time[-1] - time[0]) + BLOCK
     if sum(int(s.use.sum()) for s in stretches) < 200:
         raise LogError("less than 200 samples are in flight: log some tens of seconds at 100 Hz")
+    for name in ("lift", "rates"):
+        for log in logs:  # the last bits of what is measured in flight always change
+            if not np.ptp(getattr(log, name).reshape(len(log.time), -1), axis=0).all():
+                raise LogError(
+                    f"the column of {name} is constant in one of the flights: log what the sensor says"
+                )
     return stretches
 
 

@@ -73,6 +73,11 @@ def _run(arguments: list[str]) -> int:
     except RobotRlError as error:
         print(f"robot-rl {command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is None:  # no file that the user could have named
+            raise
+        print(f"robot-rl {command}: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nrobot-rl {command}: interrupted", file=sys.stderr)
         return 130
@@ -88,12 +93,16 @@ def _module(command: str, arguments: list[str]) -> str:
 
 
 def _policy_task(arguments: list[str]) -> str | None:
-    """The task of the policy that `--policy DIR` names, if there is one."""
+    """The task of the policy that `--policy DIR` names; raises `PolicyError` where there is none."""
     _, directory = take_option(arguments, "--policy")
+    if directory is None:
+        return None
     try:
-        return json.loads((Path(directory or "") / "policy.json").read_bytes())["spec"]["name"]
+        return json.loads((Path(directory) / "policy.json").read_bytes())["spec"]["name"]
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # the command itself says what is wrong
+        from policies.bundle import load_bundle  # which says what is wrong
+
+        return load_bundle(Path(directory)).spec.name
 
 
 def usage() -> str:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
+from robot_rl.cli.words import check_seed, take_option
 from robot_rl.cli.words import default_out as default_out
-from robot_rl.cli.words import take_option
 from robot_rl.core.config import load_yaml
-from robot_rl.core.errors import ConfigError
+from robot_rl.core.errors import ConfigError, nearest
 from robot_rl.tasks import FLIGHTS, PIXELS, TASKS, load
 
 if TYPE_CHECKING:
     from robot_rl.tasks.arm import ArmTaskConfig
+
+OTHERS = {"train": FLIGHTS, "up": {"crazyflie": "fly a Crazyflie, real or emulated"}}
+"""What a command also takes in the place of a task's name, and what it is about."""
 
 Options = TypeVar("Options")
 Settings = TypeVar("Settings")
@@ -27,7 +30,9 @@ def parse(
 ) -> Options:
     """Parse the options of a command that has no task; `default` takes the place of the type's defaults."""
     defaults: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(options, args=argv, prog=f"robot-rl {command}", description=description, **defaults)
+    parsed = tyro.cli(options, args=argv, prog=f"robot-rl {command}", description=description, **defaults)
+    check_seed(getattr(parsed, "seed", 0))
+    return parsed
 
 
 def parse_with_task(
@@ -40,9 +45,9 @@ def parse_with_task(
     """
     rest = list(argv)
     if task is None:
+        named = TASKS | OTHERS.get(command, {})
         if not rest or rest[0].startswith("-"):
             if rest and rest[0] in ("-h", "--help"):
-                named = TASKS | FLIGHTS if command == "train" else TASKS
                 tasks = "\n".join(f"  {name:<22} {text}" for name, text in named.items())
                 sys.stdout.write(
                     f"usage: robot-rl {command} TASK [options] [settings]\n\n"
@@ -50,8 +55,10 @@ def parse_with_task(
                     f"`robot-rl {command} TASK --help` lists all options and settings.\n"
                 )
                 raise SystemExit(0)
-            raise ConfigError(f"which task? robot-rl {command} TASK, where TASK is one of {', '.join(TASKS)}")
+            raise ConfigError(f"which task? robot-rl {command} TASK, where TASK is one of {', '.join(named)}")
         task = rest.pop(0)
+        if task.partition(":")[0] not in named:
+            raise ConfigError(f"unknown task {task!r}: {nearest(task, named)}")
     rest, seen = take_option(rest, "--obs")
     if seen not in (None, "state", PIXELS):
         raise ConfigError(f"--obs {seen!r} is not valid: state (tracked poses) or {PIXELS} (cameras)")
@@ -88,4 +95,5 @@ def parse_with_settings(
         prog=f"robot-rl {command}",
         description=f"{description} --config FILE reads settings from a YAML file.",
     )
+    check_seed(getattr(parsed.options, "seed", 0))
     return parsed.options, parsed.settings

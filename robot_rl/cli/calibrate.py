@@ -68,6 +68,13 @@ def main(argv: list[str]) -> int:
     words = argv[1:] if argv[0] in SUBJECTS else argv
     text = "Identify a quadrotor from logs of its flights, and write a parameter set for the simulator."
     options = parse(QuadrotorOptions, words, "calibrate quadrotor", text)
+    if not 0.0 <= options.mass < math.inf:
+        raise ConfigError(
+            f"--mass must be what the scale says in kg, or 0 where it is unknown, not {options.mass}"
+        )
+    if options.out.is_dir():
+        raise ConfigError(f"--out must be the path of a YAML file; {options.out} is a directory")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     base = load_parameters(options.base)
     found = identify(
         [read_flight_log(path) for path in options.logs],

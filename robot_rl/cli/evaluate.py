@@ -17,7 +17,7 @@ from robot_rl.core.errors import ConfigError
 from robot_rl.core.types import Episode, EpisodeResult, Mode
 from robot_rl.env.runner import EpisodeRunner
 from robot_rl.env.session import FINAL_SEEDS, SEED_STRIDE, evaluate
-from robot_rl.tasks import TASKS, load
+from robot_rl.tasks import FLIGHTS, TASKS, load
 from robot_rl.tasks.arm import ArmTaskConfig
 
 
@@ -140,7 +140,7 @@ def run(options: EvalOptions) -> dict[str, Any]:
 def settings_of(task: str, policy: Path, file: Path | None) -> ArmTaskConfig:
     """The settings that a policy was trained with: `file`, or those beside it, or the task's defaults."""
     if task.partition(":")[0] not in TASKS:
-        raise ConfigError(f"the policy {policy} is for {task!r}; tasks here: {', '.join(TASKS)}")
+        raise ConfigError(f"the policy {policy} is for {task!r}; tasks here: {', '.join(TASKS | FLIGHTS)}")
     config = load(task)
     beside = policy.resolve().parent / "config.yaml"
     if file is None and beside.exists():

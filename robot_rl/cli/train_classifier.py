@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-import yaml
 
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.report import percent, print_json, print_table
-from robot_rl.core.config import from_dict, ros_parameters
-from robot_rl.core.errors import ConfigError
+from robot_rl.core.config import from_dict, read_yaml, ros_parameters
 from robot_rl.perception.settings import ClassifierTraining, EncoderConfig
 
 
@@ -96,10 +94,7 @@ def _encoder_of(run: Path) -> list[str]:
     path = run / "config.yaml"
     if not path.is_file():
         return []
-    try:
-        data = ros_parameters(yaml.safe_load(path.read_text()) or {})
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    data = ros_parameters(read_yaml(path))
     if not isinstance(data.get("encoder"), dict):
         return []
     config = from_dict(EncoderConfig, data["encoder"])

@@ -12,6 +12,7 @@ import tyro
 
 from robot_rl.cli.arguments import default_out, parse
 from robot_rl.cli.graph import check_ros
+from robot_rl.core.config import read_yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.nodes.crazyflie_table import EMULATED, CrazyflieOptions, crazyflie_table
 from robot_rl.nodes.supervisor import run_table
@@ -37,8 +38,8 @@ def main(argv: list[str]) -> int:
     text = "Start the ROS 2 graph of a Crazyflie, and serve it until Ctrl-C, which lands it."
     options = parse(UpCrazyflieOptions, argv, f"up {NAME}", text)
     check_ros()
-    if options.config is not None and not options.config.exists():
-        raise ConfigError(f"{options.config} does not exist")
+    if options.config is not None:
+        check_parameters(options.config)
     out = options.out or default_out(NAME)
     flight = Path(options.graph.flight_log) if options.graph.flight_log else out / "flight.csv"
     graph = dataclasses.replace(options.graph, flight_log=str(flight))
@@ -50,6 +51,17 @@ def main(argv: list[str]) -> int:
     )
     _say(f"stopped. To identify it: robot-rl calibrate quadrotor {flight} --commands changing --mass KG")
     return 0
+
+
+def check_parameters(path: Path) -> None:
+    """Raise `ConfigError` for a file that ROS would not read as parameters."""
+    data = read_yaml(path)
+    for node, block in data.items():
+        if not isinstance(block, dict) or not isinstance(block.get("ros__parameters"), dict):
+            raise ConfigError(
+                f"{path} is no ROS parameter file: below the name of a node, such as crazyflie, it must have "
+                f"ros__parameters and below that the settings; {node!r} has not"
+            )
 
 
 def _say(text: str) -> None:

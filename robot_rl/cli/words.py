@@ -20,6 +20,12 @@ def take_option(argv: list[str], name: str) -> tuple[list[str], str | None]:
     return argv, None
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that chance cannot be drawn from."""
+    if not 0 <= seed < 2**31:
+        raise ConfigError(f"--seed must be from 0 to {2**31 - 1}, not {seed}")
+
+
 def default_out(task: str) -> Path:
     """A fresh directory below `runs/`, named by task and time."""
     return Path("runs") / f"{task.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"

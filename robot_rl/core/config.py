@@ -37,12 +37,21 @@ def from_dict(cls: type[T], data: Mapping[str, Any], base: T | None = None, path
             values[name] = _convert(hints[name], data[name], path + name, below)
         elif current is not dataclasses.MISSING:
             values[name] = current
+    missing = [name for name, f in fields.items() if name not in values and _is_required(f)]
+    if missing:
+        raise ConfigError(
+            f"missing {'key' if len(missing) == 1 else 'keys'} {path}{f', {path}'.join(missing)}"
+        )
     try:
         return cls(**values)
     except TypeError as error:
         raise ConfigError(f"{path or cls.__name__}: {error}") from None
     except ValueError as error:
         raise ConfigError(f"{path or cls.__name__}: {error}") from None
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _convert(hint: Any, value: Any, path: str, base: Any) -> Any:
@@ -97,15 +106,30 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def load_yaml(cls: type[T], path: Path, base: T | None = None, node: str | None = None) -> T:
     """Read a configuration from YAML; with `node`, from that node's (or `/**`'s) `ros__parameters`."""
+    data = read_yaml(path)
     try:
-        data = yaml.safe_load(path.read_text()) or {}
+        return from_dict(cls, ros_parameters(data, node), base)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """The mapping in a YAML file; raises `ConfigError` where there is none."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not valid YAML: it is no text in UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+        raise ConfigError(f"{path} is not valid YAML: {where}{error.problem}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping, got {type(data).__name__}")
-    return from_dict(cls, ros_parameters(data, node), base)
+    return data
 
 
 def ros_parameters(data: Mapping[str, Any], node: str | None = None) -> Mapping[str, Any]:

@@ -49,8 +49,13 @@ class RunDirectory:
         """Make a new run directory; an existing one that holds a run is refused."""
         check_vacant(path)
         run = cls(path)
-        for folder in (run.episodes, run.checkpoints, run.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (run.episodes, run.checkpoints, run.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RobotRlError(
+                f"cannot write a run into {path}: {error.strerror}; choose another --out"
+            ) from None
         dump_yaml(config, path / "config.yaml")
         write_json(path / "provenance.json", provenance(task, seed))
         return run
@@ -88,10 +93,11 @@ class RunDirectory:
             self._tensorboard = None
 
 
-def check_vacant(path: Path) -> None:
+def check_vacant(path: Path, resumable: bool = True) -> None:
     """Raise `RobotRlError` when the directory `path` holds a run already."""
     if (path / "provenance.json").exists():
-        raise RobotRlError(f"{path} already holds a run: choose another --out, or continue it with --resume")
+        more = ", or continue it with --resume" if resumable else ""
+        raise RobotRlError(f"{path} already holds a run: choose another --out{more}")
 
 
 def cut_torn_line(path: Path) -> None:

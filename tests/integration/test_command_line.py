@@ -104,6 +104,14 @@ def test_record_writes_logs(tmp_path, capsys):
         (["train"], "which task?"),
         (["train", "franka_reach", "--config", "nothing.yaml"], "cannot read nothing.yaml"),
         (["eval", "--policy", "nothing"], "nothing is not a policy bundle"),
+        (["eval", "--policy", "nothing", "--vehicle", "l2f-2"], "nothing is not a policy bundle"),
+        (["train", "quadrotor_hovr"], "unknown task 'quadrotor_hovr': did you mean 'quadrotor_hover'"),
+        (["train", "franka_reach", "--seed", "-1"], "--seed must be"),
+        (["train", "franka_reach", "--out", "/dev/null/run"], "cannot write a run into /dev/null/run"),
+        (["up", "crazyfly"], "unknown task 'crazyfly': did you mean 'crazyflie'"),
+        (["up", "crazyflie", "--config", "nothing.yaml"], "cannot read nothing.yaml"),
+        (["calibrate", "quadrotor", "a.csv", "--mass", "-1"], "--mass must be what the scale says in kg"),
+        (["calibrate", "quadrotor", "a.csv", "--out", "/dev/null/a.yaml"], "cannot use /dev/null"),
         (["bench", "lerner"], "unknown benchmark 'lerner': did you mean 'learner'"),
     ],
 )
@@ -187,3 +195,11 @@ def test_help_names_every_command_and_loads_no_library():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
+
+
+def test_a_file_that_is_none_of_ros_is_refused_before_anything_starts(tmp_path, capsys):
+    file = tmp_path / "settings.yaml"
+    file.write_text("device: {max_speed: 1.0}\n")
+    assert run("up", "crazyflie", "--config", str(file), "--out", str(tmp_path / "run")) == 1
+    assert "settings.yaml is no ROS parameter file" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -16,6 +16,13 @@ class Inner:
 
 
 @dataclass(frozen=True)
+class Thing:
+    name: str
+    unit: str
+    mass: float = 0.0
+
+
+@dataclass(frozen=True)
 class Outer:
     count: int = 3
     active: bool = True
@@ -88,3 +95,22 @@ def test_a_value_that_a_class_refuses_is_a_configuration_error():
         config.replace(settings, {"arm.limits.workspace_min": (1.0, 1.0, 1.0)})
     with pytest.raises(ConfigError, match="unknown task 'franka_pick': did you mean 'franka_pick_cube'"):
         load("franka_pick")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1\n", r"params.yaml is not valid YAML: line 2, column 1: expected ',' or '\]'"),
+        (b"\xff\xfe\x00", "params.yaml is not valid YAML: it is no text in UTF-8"),
+        (b"a: \x01\n", "params.yaml is not valid YAML: unacceptable character"),
+        (b"- 1\n", "params.yaml: expected a mapping, got list"),
+        (b"cuont: 1\n", "params.yaml: unknown key 'cuont': did you mean 'count'"),
+        (b"mass: 0.03\n", "params.yaml: missing keys name, unit"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line_that_names_it(content, message, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as refused:
+        config.load_yaml(Thing if b"mass" in content else Outer, path)
+    assert "\n" not in str(refused.value)

@@ -301,15 +301,27 @@ def test_logs_that_are_none(change: dict, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no column 'time'"),
+        ("", "is empty; its first line must name the columns"),
+        ("time,time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n", "has 2 columns 'time'"),
         ("time,m1,m2,m3,m4,lift,rate_x,rate_y,gyro_z\n", "no column 'rate_z'"),
-        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "0,0,0,0,0,0,0,0,x\n", "could not convert"),
+        (
+            "time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "\n# two\n0,0,0,0,0,0,0,0,x\n",
+            "line 4: all must be numbers",
+        ),
+        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "0,0,0,0,0,0,0,0,0,0\n", "line 2: 9 columns"),
+        ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n", "says nothing"),
         ("time,m1,m2,m3,m4,lift,rate_x,rate_y,rate_z\n" + "0,0,0,0,0,0,0,0,0\n", "says nothing"),
     ],
 )
 def test_files_that_are_no_logs(tmp_path, text: str, said: str) -> None:
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(LogError, match=said):
+        read_flight_log(tmp_path / "log.csv")
+
+
+def test_what_is_no_text_is_no_log(tmp_path) -> None:
+    (tmp_path / "log.csv").write_bytes(b"time,m1\n\xff\xfe\n")
+    with pytest.raises(LogError, match="no CSV file"):
         read_flight_log(tmp_path / "log.csv")
 
 
@@ -325,3 +337,5 @@ def test_what_cannot_be_told_is_asked_for() -> None:
     standing = replace(log, lift=np.zeros_like(log.lift))
     with pytest.raises(LogError, match="in flight"):
         identify([standing], geometry(QUADRATIC), known)
+    with pytest.raises(LogError, match="column of rates is constant"):
+        identify([replace(log, rates=np.zeros_like(log.rates))], geometry(QUADRATIC), known)

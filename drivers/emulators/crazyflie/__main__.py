@@ -15,6 +15,9 @@ import tyro
 from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
 from drivers.emulators.crazyflie.link import LinkConditions
 from drivers.emulators.crazyflie.server import PORT, CrazyflieServer
+from robot_rl.core.errors import ConfigError, RobotRlError
+
+PROGRAM = "python -m drivers.emulators.crazyflie"
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,22 @@ class Options:
     link: LinkConditions = field(default_factory=LinkConditions)
     """The link to it."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 1 << 16:
+            raise ConfigError(f"port must be in [0, 65535], not {self.port}")
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM."""
-    options = tyro.cli(Options, args=argv, prog="python -m drivers.emulators.crazyflie")
+    """Run the program."""
+    try:
+        return serve(tyro.cli(Options, args=argv, prog=PROGRAM))
+    except RobotRlError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return 1
+
+
+def serve(options: Options) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status."""
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
