@@ -61,10 +61,12 @@ class NativeStepper:
 
     Raises:
         MissingDependencyError: There is no C compiler.
+        ConfigError: The time step is too long for the rotors.
     """
 
     def __init__(self, parameters: QuadrotorParameters, period: float = PERIOD) -> None:
         p = parameters
+        p.check_step(period)
         self._library = library()
         self._model = _Model(
             *p.rotor_x,

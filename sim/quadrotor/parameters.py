@@ -74,6 +74,25 @@ class QuadrotorParameters:
         """Thrust of all rotors at full speed over weight."""
         return 4.0 * sum(self.thrust) / (self.mass * self.gravity)
 
+    def check_step(self, step: float, shrunk: float = 1.0) -> None:
+        """Refuse a time step that is too long for the rotors.
+
+        The classic Runge-Kutta method diverges where a step exceeds 2.79 time constants; two are allowed.
+
+        Args:
+            step: Time step [s].
+            shrunk: Factor by which the rotors' time constants may be divided.
+
+        Raises:
+            ConfigError: It is longer than that.
+        """
+        shortest, needed = min(self.spin_up_time, self.spin_down_time), 0.5 * step * shrunk
+        if shortest < needed * (1.0 - 1e-6):
+            raise ConfigError(
+                f"{self.name}: spin_up_time and spin_down_time must be at least {needed:.3g} s to be "
+                f"simulated in steps of {step:g} s, not {shortest:g} s"
+            )
+
     @property
     def hover_speed(self) -> float:
         """Part of the highest speed at which the rotors carry the weight."""

@@ -7,6 +7,7 @@ JAX: the command line and the task files read these too.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,7 +120,7 @@ class RandomisationSettings:
     lag: float = 0.0
     """Scatter of the rotors' time constants, each on its own."""
     rotor_delay: bool = True
-    """Rotors take their time. Otherwise they follow their commands within a period."""
+    """Rotors take their time. Otherwise their time constant is one period."""
     battery: float = 1.0
     """Lowest level of the battery's voltage, with which all rotors' speeds scale; uniform up to 1."""
     thrust_to_weight: float = 1.0
@@ -137,7 +138,10 @@ class RandomisationSettings:
         for name in ("mass", "inertia", "thrust", "torque", "lag"):
             _within(self, **{name: (0.0, 10.0)})
         _within(self, battery=(0.1, 1.0), thrust_to_weight=(1.0, math.inf))
-        spins = {name: load_parameters(name).spin for name in self.sets}
+        vehicles = {name: load_parameters(name) for name in self.sets}
+        for vehicle in vehicles.values():
+            vehicle.check_step(PERIOD, 1.0 + self.lag)
+        spins = {name: vehicle.spin for name, vehicle in vehicles.items()}
         if len(set(spins.values())) > 1:
             raise ConfigError(f"rotors of these sets turn in different directions, which do not mix: {spins}")
 
@@ -183,7 +187,12 @@ class RewardSettings:
     scale: float = 0.5
     """Of all costs together."""
     baseline: float = 0.334
-    """b, the action of each rotor that hovers."""
+    """b, the action of each rotor that hovers the paper's Crazyflie."""
+
+    def __post_init__(self) -> None:
+        for name in ("position", "orientation", "velocity", "action", "scale"):
+            _within(self, **{name: (0.0, sys.float_info.max)})
+        _within(self, constant=(-sys.float_info.max, sys.float_info.max), baseline=(-1.0, 1.0))
 
 
 TARGET_WEIGHTS = RewardSettings(position=40.0, orientation=5.0, velocity=1.0, action=1.0)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from robot_rl.core.errors import ConfigError
+from sim.quadrotor.native import NativeStepper
 from sim.quadrotor.parameters import L2F_PAPER, SETS, load_parameters, save_parameters
+from sim.quadrotor.settings import RandomisationSettings
 
 
 def test_the_paper_s_crazyflie_hovers_where_the_paper_says() -> None:
@@ -41,6 +43,24 @@ def test_rotors_at_hover_speed_carry_the_weight(name: str) -> None:
 def test_what_no_quadrotor_is_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(L2F_PAPER, **change)
+
+
+def test_rotors_faster_than_the_time_step_are_refused() -> None:
+    """The Runge-Kutta method would diverge, and the rotors jump between standstill and full speed."""
+    quick = dataclasses.replace(L2F_PAPER, name="quick", spin_up_time=0.004)
+    with pytest.raises(
+        ConfigError, match=r"quick: spin_up_time .* at least 0.005 s .* steps of 0.01 s, not 0.004"
+    ):
+        NativeStepper(quick)
+    NativeStepper(quick, 0.005)
+
+
+def test_rotors_that_scatter_below_the_time_step_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    save_parameters(dataclasses.replace(L2F_PAPER, spin_down_time=0.006), path)
+    RandomisationSettings(sets=(str(path),), lag=0.1)
+    with pytest.raises(ConfigError, match=r"spin_down_time must be at least 0\.0065 s"):
+        RandomisationSettings(sets=(str(path),), lag=0.3)
 
 
 def test_a_file_holds_a_set(tmp_path: Path) -> None:
