@@ -48,7 +48,7 @@ class FlightAblation:
     observation_noise: bool = True
     """Noise of what it sees."""
     rotor_delay: bool = True
-    """Rotors that take their time. Otherwise they follow their commands within 10 ms."""
+    """Rotors that take their time. Otherwise their time constant is 10 ms."""
     action_history: bool = True
     """The policy sees its last actions."""
 

@@ -26,7 +26,7 @@ def draw_model(key: jax.Array, shape: tuple[int, ...], settings: RandomisationSe
         model = model._replace(spin_up_time=PERIOD, spin_down_time=PERIOD)
     if settings.battery < 1.0:
         model = on_battery(model, jax.random.uniform(of_battery, shape, minval=settings.battery))
-    if settings.thrust_to_weight > 1.0:
+    if settings.scatters or settings.thrust_to_weight > 1.0:
         model = _lifting(model, settings.thrust_to_weight)
     return model
 
