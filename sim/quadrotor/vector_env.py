@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from robot_rl.core.config import replace
-from robot_rl.core.errors import InvalidActionError
+from robot_rl.core.errors import ConfigError, InvalidActionError
 from robot_rl.core.spec import EnvSpec
 from sim.quadrotor.environment import Flight, Outcome, observe, replace_where, reset, step
 from sim.quadrotor.layout import flight_spec
@@ -45,6 +45,8 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """
 
     def __init__(self, num_envs: int = 1, settings: Settings = None) -> None:
+        if num_envs < 1:
+            raise ConfigError(f"num_envs must be at least 1, not {num_envs}")
         self.num_envs = num_envs
         self.settings = _resolve(settings)
         self.flight_spec = flight_spec(self.settings.history, self.settings.preview)
@@ -80,7 +82,9 @@ class QuadrotorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed if isinstance(seed, int) else None, options=options)
+        if isinstance(seed, list):
+            raise ConfigError(f"one seed is for all quadrotors, whose chance is drawn together; not {seed}")
+        super().reset(seed=None if seed is None else int(seed), options=options)
         self._flight, seen = self._begin(self._key())
         return np.array(seen), {}
 

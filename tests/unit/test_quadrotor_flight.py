@@ -237,6 +237,8 @@ def test_the_curriculum_raises_the_weights_up_to_the_target() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: RewardSettings(position=-1.0), "position must be in"),
+        (lambda: RewardSettings(constant=math.nan), "constant must be in"),
         (lambda: StartSettings(guidance=1.5), r"guidance must be in \[0, 1\], not 1.5"),
         (lambda: NoiseSettings(position=math.nan), "position must be in"),
         (lambda: DisturbanceSettings(gust_time=0.0), "gust_time must be in"),
@@ -332,8 +334,12 @@ def test_many_quadrotors_reset_themselves_and_keep_the_last_observation() -> Non
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(np.zeros((16, 4), np.float32))
     first, _ = env.reset(seed=3)
-    again, _ = env.reset(seed=3)
+    again, _ = env.reset(seed=np.int64(3))  # type: ignore[arg-type]
     assert np.array_equal(first, again) and first.dtype == np.float32
+    with pytest.raises(ConfigError, match="one seed is for all"):
+        env.reset(seed=[3] * 16)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="num_envs must be at least 1, not 0"):
+        gymnasium.make_vec("robot_rl/Quadrotor-v0", num_envs=0)
     ended_once = np.zeros(16, bool)
     for _ in range(60):
         seen, paid, terminated, truncated, info = env.step(np.full((16, 4), 0.334, np.float32))
