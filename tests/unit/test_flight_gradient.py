@@ -12,12 +12,16 @@ from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
 from robot_rl.learn.flight.gradient import (
     Cost,
     Inputs,
+    Metrics,
+    Pilot,
+    Schedule,
     act,
     create,
     exported,
     fly,
     inputs_of,
     step_cost,
+    update,
 )
 from robot_rl.learn.flight.settings import CostSettings, GradientSettings
 from robot_rl.learn.flight.trainer import Trainer
@@ -25,7 +29,7 @@ from robot_rl.tasks.flight import SCALES
 from sim.quadrotor.dynamics import Quaternion, State, Vector
 from sim.quadrotor.environment import Flight, reset
 from sim.quadrotor.layout import flight_spec
-from sim.quadrotor.references import HOVER_GOAL
+from sim.quadrotor.references import HOVER_GOAL, goal
 from sim.quadrotor.settings import DisturbanceSettings, FlightSettings, ReferenceSettings
 
 TASK = FlightSettings(history=4)
@@ -35,25 +39,34 @@ SMALL = GradientSettings(
 )
 
 
-def state(position=(0.0, 0.0, 0.0), velocity=(0.0, 0.0, 0.0), rates=(0.0, 0.0, 0.0)) -> State:
-    level = Quaternion(0.0, 0.0, 0.0, 1.0)
-    return State(Vector(*position), level, Vector(*velocity), Vector(*rates), (0.5, 0.5, 0.5, 0.5))
+def state(
+    position=(0.0, 0.0, 0.0),
+    velocity=(0.0, 0.0, 0.0),
+    rates=(0.0, 0.0, 0.0),
+    attitude=(0.0, 0.0, 0.0, 1.0),
+) -> State:
+    return State(
+        Vector(*position), Quaternion(*attitude), Vector(*velocity), Vector(*rates), (0.5, 0.5, 0.5, 0.5)
+    )
 
 
 def drawn(task: FlightSettings, shape: tuple[int, ...]) -> Flight:
     return reset(jax.random.key(1), task, shape)._replace(key=None)
 
 
-def cost_of(flown: State, **weights: float) -> float:
+def cost_of(flown: State, hover: float = 0.0, **weights: float) -> float:
     nothing = {field.name: 0.0 for field in dataclasses.fields(CostSettings)}
     cost = Cost.of(CostSettings(**(nothing | weights)))
-    return float(step_cost(cost, flown, jnp.zeros(4), HOVER_GOAL, jnp.float32(0.0)))
+    return float(step_cost(cost, flown, jnp.zeros(4), HOVER_GOAL, jnp.float32(hover)))
 
 
 def test_the_cost_is_half_a_sum_of_squares():
     assert cost_of(state((0.1, 0.2, 0.2)), position=100.0) == pytest.approx(0.5 * 100.0 * 0.09)
     assert cost_of(state(velocity=(1.0, 0.0, 1.0)), velocity=3.0) == pytest.approx(0.5 * 3.0 * 2.0)
     assert cost_of(state(rates=(0.0, 2.0, 0.0)), rates=0.1) == pytest.approx(0.5 * 0.1 * 4.0)
+    half = 0.5**0.5
+    assert cost_of(state(attitude=(0.0, half, 0.0, half)), tilt=5.0) == pytest.approx(0.5 * 5.0 * 0.5)
+    assert cost_of(state(), hover=0.3, action=2.0) == pytest.approx(0.5 * 2.0 * 4 * 0.09)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,53 @@ def test_the_gradient_is_that_of_the_cost():
     h = 1e-3
     difference = (derived(h)[0] - derived(-h)[0]) / (2.0 * h)
     assert float(derived(0.0)[1]) == pytest.approx(float(difference), rel=0.02)
+
+
+def test_training_flies_with_noise_and_compares_with_where_the_reference_will_be():
+    task = dataclasses.replace(TASK, reference=ReferenceSettings(kind="figure-eight"))
+    inputs = Inputs(*map(jnp.asarray, inputs_of(task, SPEC.observation.vector_scale)))
+    fresh = drawn(task, (1, 4))
+    pilot = create(dataclasses.replace(SMALL, worlds=4), task, arrays_of(fresh), 1)
+    flight = with_arrays(fresh, pilot.flights)
+    noisy = jax.jit(lambda key: fly(pilot.params, inputs, task, flight, key, 3)[1])
+    _, first, goals = noisy(jax.random.key(0))
+    _, second, _ = noisy(jax.random.key(1))
+    assert np.abs(np.asarray(first[0] - second[0])).max() > 1e-6
+    expected = goal(flight.reference, 0.01 * jnp.arange(1.0, 4.0)[:, None]).velocity
+    np.testing.assert_allclose(goals.velocity.y[:, 0], expected.y[:, 0], atol=1e-6)
+
+
+def test_an_update_takes_a_bounded_step_and_restarts_the_worlds_that_are_lost_or_old():
+    settings = dataclasses.replace(SMALL, worlds=4, window=4, windows=6, warmup=10, max_norm=0.02)
+    inputs = Inputs(*map(jnp.asarray, inputs_of(TASK, SPEC.observation.vector_scale)))
+    fresh = drawn(TASK, (2, 4))
+    pilot = create(settings, TASK, arrays_of(fresh), 0)
+    flight = with_arrays(fresh, pilot.flights)
+    x = flight.state.position.x.at[1].set(0.7)  # world 1 is out of its box, 2 is in its last window
+    flight = flight._replace(state=flight.state._replace(position=flight.state.position._replace(x=x)))
+    pilot = pilot._replace(flights=arrays_of(flight), age=jnp.asarray([0, 1, 5, 2]))
+    new = with_arrays(fresh, [a[1] for a in arrays_of(fresh)])
+
+    @jax.jit
+    def once(pilot: Pilot, new: list, key: jax.Array) -> tuple[Pilot, Metrics]:
+        knobs = (inputs, Cost.of(settings.cost), Schedule.of(settings))
+        return update(settings, TASK, knobs, pilot, with_arrays(fresh, new), key, jnp.int32(0))
+
+    after, metrics = once(pilot, arrays_of(new), jax.random.key(0))
+    np.testing.assert_array_equal(after.age, [1, 0, 0, 3])
+    assert float(metrics.lost) == 0.25
+    flown = with_arrays(fresh, after.flights)
+    np.testing.assert_array_equal(flown.steps, [4, 0, 0, 4])
+    anew = np.asarray(flown.state.position.x == new.state.position.x)
+    np.testing.assert_array_equal(anew, [False, True, True, False])
+    assert float(metrics.norm) > 0.02, "this gradient is to be longer than the limit"
+    first = np.concatenate([np.ravel(m) for m in after.moments.first.values()])
+    assert np.linalg.norm(first) == pytest.approx(0.1 * 0.02, rel=1e-3)
+    # Adam's first step has the size of the rate in every weight, here a tenth of the largest.
+    moved = max(
+        float(np.abs(np.asarray(after.params[k]) - np.asarray(v)).max()) for k, v in pilot.params.items()
+    )
+    assert moved == pytest.approx(settings.learning_rate / 10, rel=1e-2)
 
 
 @pytest.fixture(scope="module")
