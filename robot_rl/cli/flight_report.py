@@ -31,9 +31,10 @@ def rows_of(judged: Mapping[str, dict[str, Any]], steps: int, moving: bool) -> l
             (f"{name}: flies to the end", percent(e["alive"])),
         ]
         if moving:
-            rows.append((f"{name}: RMS error, 95th percentile", f"{_cm(e['rms'])}, {_cm(e['rms_95'])}"))
+            errors = f"{centimetres(e['rms'])}, {centimetres(e['rms_95'])}"
+            rows.append((f"{name}: RMS error, 95th percentile", errors))
         else:
-            rows.append((f"{name}: error in the last second", _cm(e["error"])))
+            rows.append((f"{name}: error in the last second", centimetres(e["error"])))
             rows.append((f"{name}: return", f"{e['reward']:.0f}"))
     return rows
 
@@ -66,7 +67,8 @@ def draw_training(out: Path, summary: Mapping[str, Any], task: Flying) -> None:
     write_page(out / "flights.html", heading(summary), groups, training_rows(summary, task))
 
 
-def _cm(metres: float | None) -> str:
+def centimetres(metres: float | None) -> str:
+    """A length as text; none where nobody survived to be measured."""
     return "-" if metres is None else f"{100 * metres:.2f} cm"
 
 

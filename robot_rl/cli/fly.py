@@ -14,7 +14,7 @@ from policies.firmware import CORTEX_M4, HOST, build, error_of, install_hint, mi
 from policies.flight_process import Status
 from robot_rl.cli.arguments import parse
 from robot_rl.cli.firmware_flights import fly_often, recorded
-from robot_rl.cli.flight_report import heading
+from robot_rl.cli.flight_report import centimetres, heading
 from robot_rl.cli.report import percent, print_json, print_table
 from robot_rl.cli.train_flight import train
 from robot_rl.cli.words import default_out
@@ -120,7 +120,7 @@ def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("training", f"{summary['train_cpu_s']:.1f} s of processor time, {summary['train_s']:.1f} s"),
         ("compilation", f"{summary['compile_cpu_s']:.1f} s of processor time"),
         ("flies to the end", f"{percent(judged['alive'])} of {judged['episodes']} flights of 5 s"),
-        ("error in the last second", f"{100 * judged['error']:.1f} cm"),
+        ("error in the last second", centimetres(judged["error"])),
         ("C against NumPy", f"{firmware['worst_error']:.1e} at most"),
         ("on this machine, 500 Hz", _outcome(firmware[HOST])),
     ]

@@ -77,7 +77,7 @@ def show(spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings,
     ended = np.asarray(ended)
     vehicle = load_parameters(task.vehicle.sets[0])
     return Flights(
-        name=f"Simulator, {vehicle.name}",
+        name=f"Simulator, {vehicle.name}{', randomised' if task.vehicle.scatters else ''}",
         period=PERIOD,
         **{name: np.asarray(array) for name, array in seen.items()},
         # Row i + 1 is after step i: the last row is the one before the step that was one too far.
