@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
 from policies.bundle import load_bundle
+from robot_rl.cli.arguments import parse
 from robot_rl.cli.flight_report import figures, rows_of
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.core.config import load_yaml
 from robot_rl.core.errors import ConfigError
 from robot_rl.show.flight_page import write_page
 from robot_rl.show.flight_plot import draw_flights
-from robot_rl.tasks.flight import Flying, judged_by, preset
+from robot_rl.tasks.flight import Flying, judged_by, preset, spec_of
 from sim.quadrotor.settings import RandomisationSettings
 
 
@@ -44,11 +43,14 @@ class EvalFlightOptions:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    options = tyro.cli(
-        EvalFlightOptions, args=argv, prog="robot-rl eval", description="Evaluate a policy that flies."
-    )
+    options = parse(EvalFlightOptions, argv, "eval", "Evaluate a policy that flies.")
     if options.episodes < 1:
         raise ConfigError(f"--episodes must be at least 1, not {options.episodes}")
+    for name, file, suffix in (("picture", options.picture, ".png"), ("page", options.page, ".html")):
+        if file is not None:
+            if file.suffix != suffix:
+                raise ConfigError(f"--{name} must be the path of a {suffix} file, not {file}")
+            file.parent.mkdir(parents=True, exist_ok=True)  # before anything is flown
     report = run(options)
     if options.json:
         print_json(report)
@@ -65,7 +67,9 @@ def run(options: EvalFlightOptions) -> dict[str, Any]:
     """Fly, and return the report."""
     bundle = load_bundle(options.policy)
     name = bundle.spec.name
-    judged = judged_by(settings_of(name, bundle.provenance.get("preset"), options))
+    task = settings_of(name, bundle.provenance.get("preset"), options)
+    bundle.spec.check_same(spec_of(name, task), f"the policy {options.policy}", "the task")
+    judged = judged_by(task)
     first = next(iter(judged.values()))
     if options.vehicle:
         judged = {
