@@ -40,8 +40,6 @@ NAMES = ("mass", "c0", "c1", "c2", "jx", "jy", "jz", "torque_per_thrust", "spin_
 """What is identified: [kg], [N] three times, [kg m^2] three times, [m], [s], [s]."""
 WINDOW = 5
 """Samples over which a turn is measured."""
-ITERATIONS = 30
-"""Most Gauss-Newton steps."""
 GAP = 0.045
 """A longer time between two samples begins a new stretch [s]."""
 SETTLING = 0.3
@@ -110,7 +108,7 @@ class Identification:
     """Of `NAMES`."""
     stds: Mapping[str, float]
     """Standard deviations by the bootstrap, of lags at least `STAMP`; 0 for what was not identified but taken
-    over."""
+    over. They are of the noise: what the model leaves out (drag, a biased accelerometer) is not in them."""
     lift_residual: float
     """Root mean square of the lift's residuals [m/s^2]."""
     turn_residual: float
