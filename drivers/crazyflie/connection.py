@@ -105,9 +105,13 @@ class Connection:
         return True
 
     def _ask_again(self, _: Any) -> None:
-        """Before the first answer can come: this is called with cflib's lock on sending held."""
-        if self.client.link is not None:
-            self.client.link.needs_resending = True
+        """Before the first answer can come: this is called with cflib's lock on sending held.
+
+        What it raised would leave that lock held for good; and cflib drops a broken link in another thread.
+        """
+        link = self.client.link
+        if link is not None:
+            link.needs_resending = True
 
     def _on_packet(self, _: Any) -> None:
         self.heard_at = time.monotonic()

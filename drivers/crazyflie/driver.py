@@ -1,7 +1,8 @@
 """A Crazyflie: connect, see where it is, arm, fly, and stop.
 
-Everything that protects it holds here, for every caller: commands are clipped to the settings' box and speed,
-refused while its state is old or not to be trusted, and a fault latches. When it does not know its place any
+Everything that protects it holds here, for every caller: commands are clipped to the settings' box and speed
+(but a tilt has no speed: outside the box it is refused), refused while its state is old or not to be trusted,
+and a fault latches. When it does not know its place any
 more, or its battery is empty, it lands, where it can still be told to; on a lost link it looks after itself.
 Streams of setpoints that pause are ended by holding the place.
 """
@@ -18,8 +19,8 @@ import numpy as np
 
 from drivers.crazyflie.connection import SUPERVISOR_PORT, Connection
 from drivers.crazyflie.fault import FaultLatch
-from drivers.crazyflie.limits import checked, limited_duration, limited_position
-from drivers.crazyflie.outlet import HOLD_DURATION, UNANSWERED, Outlet
+from drivers.crazyflie.limits import check_inside, checked, limited_duration, limited_position
+from drivers.crazyflie.outlet import HOLD_DURATION, LAND, TAKE_OFF, UNANSWERED, Outlet
 from drivers.crazyflie.paths import PathPiece, check_path, uploaded
 from drivers.crazyflie.setpoints import (
     Setpoint,
@@ -46,8 +47,10 @@ LANDED_TIMEOUT = 4.5
 """Longest wait after the end of that landing [s]; it counts as flying for two more seconds."""
 STOP_PAUSE = 0.005
 """Between two of the first emergency stops [s]."""
-ARM, RECOVER, TAKE_OFF, LAND, GO_TO, DEFINE, FOLLOW = 1, 2, 7, 8, 12, 6, 13
-"""First bytes of commands that are answered."""
+LAST_WORDS = 1.0
+"""Longest wait, when it is let go of, for what has not reached it yet: an emergency stop, a landing [s]."""
+ARM, RECOVER, GO_TO, DEFINE, FOLLOW = 1, 2, 12, 6, 13
+"""First bytes of further commands that are answered."""
 
 
 class Crazyflie:
@@ -225,7 +228,7 @@ class Crazyflie:
         client = self.connection.client
         uploaded(client, pieces, self._fault.check)
         define = client.high_level_commander.define_trajectory
-        self._outlet.command(DEFINE, lambda: define(number, 0, len(pieces)))
+        self._outlet.command(DEFINE, lambda: define(number, 0, len(pieces)), moves=False)
         return sum(piece.duration for piece in pieces)
 
     def follow(self, number: int, stretch: float = 1.0) -> None:
@@ -261,8 +264,14 @@ class Crazyflie:
         self._stream(full_state_setpoint(self.config, pose, velocity, acceleration, yaw_rate))
 
     def send_attitude(self, roll: float, pitch: float, yaw_rate: float, thrust: float) -> None:
-        """Setpoint: roll and pitch about x and y [rad], yaw rate [rad/s], thrust in [0, 1] of the largest."""
-        self._stream(attitude_setpoint(self.config, roll, pitch, yaw_rate, thrust))
+        """Setpoint: roll and pitch about x and y [rad], yaw rate [rad/s], thrust in [0, 1] of the largest.
+
+        Nothing bounds where that leads, so it is refused outside the box, where its end holds the vehicle.
+        """
+        setpoint = attitude_setpoint(self.config, roll, pitch, yaw_rate, thrust)
+        state = self._ready()
+        check_inside(self.config, state.position)
+        self._outlet.stream(setpoint, state)
 
     def _stream(self, send: Setpoint) -> None:
         self._outlet.stream(send, self._ready())
@@ -295,13 +304,17 @@ class Crazyflie:
         Raises:
             VehicleError: It cannot be reached, has to be started anew, or is at fault again.
         """
+        if not self._watcher.is_alive():
+            raise VehicleError("nobody watches over the Crazyflie any more: start this program anew")
         count = self._fault.count
         if lost_link(self.config, self.connection, self._telemetry):
             self.connection.close(stop_motors=False)
             self.connection, self._telemetry = self._connect()
             self._outlet.use(self.connection)
-            # One that was restarted knows of no stop; one that flies has never heard of it.
-            self._unconfirmed_stop = self._unconfirmed_stop and self.is_flying
+            # One that was restarted knows of no stop; one that flies has never heard of it. A stop that came
+            # meanwhile is sent on.
+            if not self.is_flying and self._fault.count == count:
+                self._unconfirmed_stop = False
         flags = self.health.flags
         if Flags.LOCKED in flags:
             raise VehicleError("the Crazyflie is locked: switch it off and on")
@@ -317,15 +330,24 @@ class Crazyflie:
             raise VehicleError(f"the Crazyflie is at fault again: {self.fault}")
 
     def _run(self) -> None:
+        try:
+            self._keep_watch()
+        finally:
+            if not self._end.is_set():
+                self._fault.latch("nobody watches over the Crazyflie any more")
+
+    def _keep_watch(self) -> None:
         while not self._end.wait(WATCH_PERIOD):
+            now = time.monotonic()
             if self._unconfirmed_stop:
                 self._stop_again()
+            idle_at = self._telemetry.told(Flags.FLYING, wanted=False)
+            self._outlet.hand_over(now, self._telemetry.told(Flags.PATH_ACTIVE), idle_at)
             if self.fault:
                 continue
-            now = time.monotonic()
             finding = self._watch.look(now, self.connection, self._telemetry, self.check_estimate)
             if finding is None:
-                self._outlet.end_pause(now, self.last_state)
+                self._outlet.end_pause(now, self.last_state, idle_at)
                 continue
             self._fault.latch(finding.reason)
             if finding.lands:
@@ -339,6 +361,9 @@ class Crazyflie:
 
     def close(self) -> None:
         """Land if it flies, and let go of the link; one that cannot be told to land looks after itself."""
+        deadline = time.monotonic() + LAST_WORDS
+        while (self._unconfirmed_stop or self._outlet.is_handing_over) and time.monotonic() < deadline:
+            time.sleep(STOP_PAUSE)
         self._end.set()
         self._watcher.join()
         reachable = not lost_link(self.config, self.connection, self._telemetry)

@@ -12,6 +12,9 @@ from robot_rl.core.errors import InvalidActionError
 PEAK = 35.0 / 16.0
 """Highest over mean speed on the firmware's polynomial of degree 7 from rest to rest."""
 
+EDGE = 0.1
+"""Around the box, where a vehicle on the floor may believe itself to be [m]."""
+
 
 def checked(what: str, *values: float | np.ndarray) -> None:
     """Raise `InvalidActionError` for numbers that are not finite."""
@@ -43,6 +46,17 @@ def limited_velocity(
         velocity = np.where(position <= config.lowest, np.maximum(velocity, 0.0), velocity)
         velocity = np.where(position >= config.highest, np.minimum(velocity, 0.0), velocity)
     return velocity
+
+
+def check_inside(config: CrazyflieConfig, position: np.ndarray) -> None:
+    """Raise `InvalidActionError` for a vehicle at (3,) [m] that has left the box by more than `EDGE`."""
+    if (position < np.array(config.lowest) - EDGE).any() or (
+        position > np.array(config.highest) + EDGE
+    ).any():
+        raise InvalidActionError(
+            f"the vehicle is at {position.round(2).tolist()} m, outside the box from {config.lowest} to "
+            f"{config.highest} m, where no tilt is commanded: send a position or a velocity"
+        )
 
 
 def limited_tilt(config: CrazyflieConfig, roll: float, pitch: float) -> tuple[float, float]:

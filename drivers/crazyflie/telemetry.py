@@ -21,6 +21,7 @@ from drivers.crazyflie.state import (
     RATE_VARIABLES,
     STATE_VARIABLES,
     CrazyflieState,
+    Flags,
     FlightSample,
     Health,
     LogClock,
@@ -107,6 +108,11 @@ class Telemetry:
         if health is None:
             raise StaleStateError("the Crazyflie has not told its health yet")
         return health
+
+    def told(self, flag: Flags, wanted: bool = True) -> float:
+        """When it told that a flag is as wanted [s], in steady time; -inf if its last word was another."""
+        heard_at = self._heard_at["health"]
+        return heard_at if (flag in self.health.flags) == wanted else -math.inf
 
     @property
     def last_state(self) -> CrazyflieState:

@@ -18,7 +18,10 @@ from drivers.crazyflie.driver import Crazyflie
 from drivers.crazyflie.fault import FaultLatch
 from drivers.crazyflie.outlet import Outlet
 from drivers.crazyflie.paths import PathPiece
+from drivers.crazyflie.setpoints import full_state_setpoint
+from drivers.crazyflie.settings import CrazyflieConfig
 from drivers.crazyflie.state import Flags, FlightSample
+from drivers.emulators.crazyflie.crtp import Packet, Port
 from drivers.emulators.crazyflie.firmware import EmulatedCrazyflie, EmulatorSettings
 from drivers.emulators.crazyflie.server import CrazyflieServer
 from robot_rl.core.errors import (
@@ -28,6 +31,7 @@ from robot_rl.core.errors import (
     StaleStateError,
     VehicleError,
 )
+from robot_rl.core.types import Pose
 from tests.integration.emulated_crazyflie import PATIENCE, connected, take_off, wait
 
 
@@ -155,6 +159,92 @@ def test_an_estimate_that_is_not_a_number_lands_it_though_setpoints_go_on(cache:
         crazyflie.clear_fault()
         with pytest.raises(StaleStateError, match="knows its place to inf m"):
             crazyflie.arm()
+
+
+class Ear:
+    """Hears the packets of an emulated vehicle, and may keep some from it."""
+
+    def __init__(self, firmware: EmulatedCrazyflie) -> None:
+        self.heard: list[tuple[int, int]] = []
+        self.deaf_to: set[int] = set()
+        """Ports."""
+        self._receive = firmware.receive
+        firmware.receive = self.take  # type: ignore[method-assign]
+
+    def take(self, packet: Packet) -> list[Packet]:
+        self.heard.append((packet.port, packet.channel))
+        return [] if packet.port in self.deaf_to else self._receive(packet)
+
+    @property
+    def ends(self) -> int:
+        """How often the end of a stream was told."""
+        return self.heard.count((Port.SETPOINT, 1))
+
+
+def test_a_stream_ends_only_when_somebody_else_has_the_vehicle(cache: str) -> None:
+    """Given back to a high-level commander without a path, it would stop its motors."""
+    with connected(cache, setpoint_timeout=0.1) as (crazyflie, server):
+        take_off(crazyflie)
+        ear = Ear(server.firmware)
+        ear.deaf_to = {Port.HIGH_LEVEL}
+        crazyflie.send_velocity(np.array([0.3, 0.0, 0.0]), 0.0)
+        wait(lambda: ear.heard.count((Port.HIGH_LEVEL, 0)) > 5, "that it is told to hold")
+        assert ear.ends == 0
+        ear.deaf_to = set()
+        wait(lambda: ear.ends, "the end of the stream")
+        wait(lambda: abs(server.truth.velocity[0]) < 0.05, "that it holds its place")
+        crazyflie.send_velocity(np.zeros(3), 0.0)
+        ends = ear.ends
+        with pytest.raises(VehicleError, match="refuses the command 13"):
+            crazyflie.follow(7)
+        assert server.firmware.rotor_command.all()
+        wait(lambda: ear.ends > ends, "the end of the stream")
+        crazyflie.send_velocity(np.zeros(3), 0.0)
+        crazyflie.land(1.0)
+        crazyflie.land(1.0)  # it does so already
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+        assert not crazyflie.fault
+
+
+def test_a_stream_that_ends_on_the_floor_leaves_no_path(cache: str) -> None:
+    """Or the motors would start when somebody arms it."""
+    with connected(cache, setpoint_timeout=0.1) as (crazyflie, server):
+        crazyflie.arm()
+        ear = Ear(server.firmware)
+        crazyflie.disarm()
+        crazyflie.send_velocity(np.zeros(3), 0.0)
+        wait(lambda: ear.ends, "the end of the stream")
+        assert (Port.HIGH_LEVEL, 0) not in ear.heard
+        crazyflie.arm()
+        time.sleep(0.3)
+        assert not server.firmware.rotor_command.any()
+
+
+def test_outside_its_box_it_is_not_tilted(cache: str) -> None:
+    with connected(cache, highest=(0.3, 0.3, 1.0)) as (crazyflie, server):
+        take_off(crazyflie)
+
+        def push() -> None:
+            with contextlib.suppress(InvalidActionError):
+                crazyflie.send_attitude(0.0, 0.15, 0.0, 0.45)
+
+        wait(lambda: push() or server.truth.position[0] > 0.45, "that it is out")
+        with pytest.raises(InvalidActionError, match="outside the box"):
+            crazyflie.send_attitude(0.0, 0.15, 0.0, 0.45)
+        # The stream has ended with that, and whoever goes on with it is not heard.
+        wait(lambda: push() or abs(server.truth.position[0] - 0.3) < 0.05, "the edge of the box")
+
+
+@pytest.mark.parametrize(
+    ("quaternion", "acceleration", "yaw_rate"),
+    [((0, 0, 0, 0), 0.0, 0.0), ((0, 0, 0, 1), 40.0, 0.0), ((0, 0, 0, 1), 0.0, -50.0)],
+)
+def test_whole_states_that_no_packet_holds(
+    quaternion: tuple[float, ...], acceleration: float, yaw_rate: float
+) -> None:
+    pose = Pose(np.array([0.0, 0.0, 0.5]), np.array(quaternion, float))
+    with pytest.raises(InvalidActionError):
+        full_state_setpoint(CrazyflieConfig(), pose, np.zeros(3), np.full(3, acceleration), yaw_rate)
 
 
 def test_no_setpoint_leaves_after_a_fault(cache: str) -> None:

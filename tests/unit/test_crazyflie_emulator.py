@@ -163,6 +163,24 @@ def test_a_link_that_dies_while_it_flies_by_itself(fail_safe: FailSafe, height: 
     assert crazyflie.truth.position[2] == pytest.approx(height, abs=0.02)
 
 
+def test_given_back_to_a_high_level_commander_without_a_path_it_falls() -> None:
+    """As with the firmware, where each setpoint makes that one forget its path."""
+    crazyflie = emulated("stock")
+    take_off(crazyflie)
+    end = Packet(Port.SETPOINT, 1, struct.pack("<BI", 0, 0))
+    crazyflie.receive(velocity(0.0, 0.0, 0.0))
+    assert Flags.PATH_ACTIVE not in flags(crazyflie)
+    assert high_level(crazyflie, "<BBBBfffff", 12, 0, 0, 0, 0.0, 0.0, 0.5, 0.0, 1.0) == 0
+    crazyflie.receive(end)
+    fly(crazyflie, 1.5)
+    assert crazyflie.truth.position == pytest.approx([0, 0, 0.5], abs=0.02)
+    assert high_level(crazyflie, "<BBff?f", 7, 0, 0.5, 0.0, False, 1.0) != 0  # it flies already
+    crazyflie.receive(velocity(0.0, 0.0, 0.0))
+    crazyflie.receive(end)
+    fly(crazyflie, 0.5)
+    assert crazyflie.truth.position[2] == 0.0
+
+
 def test_a_short_silence_changes_nothing() -> None:
     crazyflie = emulated()
     take_off(crazyflie)

@@ -1,7 +1,9 @@
 """Who commands the vehicle: streamed setpoints, or the high-level commander.
 
-A streamed setpoint takes the vehicle from the high-level commander, and keeps it until the client gives it
-back ("notify stop"). What happens to a vehicle that is not heard of again is the fail-safe of `supervisor`.
+A streamed setpoint takes the vehicle from the high-level commander, whose path is then forgotten, and keeps
+it until the client gives it back ("notify stop"). A vehicle that is given back to a high-level commander
+without a path stops its motors, as with the firmware. What happens to one that is not heard of again is the
+fail-safe of `supervisor`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ HOLD_TIME = 1.0
 DESCENT = 0.3
 """Twice the mean speed of such a landing, and near its highest [m/s]."""
 OK = 0
+BUSY = 1
+"""Answer to a landing while it lands, and to taking off while it flies."""
 
 _TAKE_OFF = struct.Struct("<Bff?f")
 _GO_TO = struct.Struct("<BBfffff")
@@ -62,12 +66,11 @@ class Commander:
             self._unlocked = self._unlocked or setpoint.stops
             self._stream(setpoint if self._unlocked else STOP, now)
 
-    def generic(self, channel: int, data: bytes, now: float, state: VehicleState) -> None:
+    def generic(self, channel: int, data: bytes, now: float) -> None:
         """Port 7: a setpoint, or on channel 1 the word that no more will come."""
         if channel == 1:
-            if data[:1] == b"\0" and self._streaming:
+            if data[:1] == b"\0":
                 self._streaming = False
-                self._hold(now, state)
             return
         setpoint = decode_generic(data)
         if setpoint is not None:
@@ -76,7 +79,7 @@ class Commander:
     def _stream(self, setpoint: Setpoint, now: float) -> None:
         self._streamed, self._streamed_at, self._streaming = setpoint, now, True
         self._alone_since = math.nan
-        self.planner.disable()
+        self.planner.stop()
 
     def high_level(self, data: bytes, now: float, state: VehicleState) -> int:
         """Port 8; the status that is answered."""
@@ -98,6 +101,8 @@ class Commander:
             if not _sensible(duration, height, yaw):
                 return errno.ENOEXEC
             yaw = float(start[0, 3]) if keep_yaw else yaw
+            if self.planner.phase is Phase.LANDING if command == 8 else self.planner.is_active:
+                return BUSY
             if command == 8:
                 self.planner.land(now, start, height, yaw, duration)
             else:

@@ -20,7 +20,6 @@ from drivers.emulators.crazyflie.controller import Controller
 from drivers.emulators.crazyflie.crtp import Packet, Port
 from drivers.emulators.crazyflie.encoding import compress_quaternion
 from drivers.emulators.crazyflie.estimator import Estimator, Positioning
-from drivers.emulators.crazyflie.planner import Phase
 from drivers.emulators.crazyflie.services import LogService, MemoryService, ParameterService
 from drivers.emulators.crazyflie.supervisor import FailSafe, Mode, Supervisor
 from drivers.emulators.crazyflie.tables import Parameter, Variable
@@ -136,7 +135,7 @@ class EmulatedCrazyflie:
         elif port == Port.COMMANDER:
             self.commander.roll_pitch(data, self.now)
         elif port == Port.SETPOINT:
-            self.commander.generic(channel, data, self.now, self._estimate)
+            self.commander.generic(channel, data, self.now)
         elif port == Port.HIGH_LEVEL and data:
             status = self.commander.high_level(data, self.now, self._estimate)
             answer = (data + bytes(3))[:3] + bytes([status])
@@ -196,9 +195,7 @@ class EmulatedCrazyflie:
 
     def _info(self) -> int:
         planner = self.commander.planner
-        return self.supervisor.info(
-            planner.is_active, planner.is_finished(self.now), planner.phase is Phase.DISABLED
-        )
+        return self.supervisor.info(planner.is_active, planner.is_finished(self.now))
 
     def _variables(self) -> list[Variable]:
         """What can be logged."""

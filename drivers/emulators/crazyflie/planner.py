@@ -67,10 +67,8 @@ def straight_piece(start: np.ndarray, goal: np.ndarray, duration: float) -> Piec
 class Phase(Enum):
     """What the planner is doing."""
 
-    DISABLED = "disabled"
-    """It has no say: setpoints are streamed."""
     STOPPED = "stopped"
-    """Motors off."""
+    """Without a path: motors off, unless setpoints are streamed."""
     FLYING = "flying"
     """On a path, or at its end."""
     LANDING = "landing"
@@ -102,12 +100,8 @@ class Planner:
     def _duration(self) -> float:
         return self._stretch * sum(piece.duration for piece in self._pieces)
 
-    def disable(self) -> None:
-        """Forget the path: others fly."""
-        self.phase, self._pieces = Phase.DISABLED, []
-
     def stop(self) -> None:
-        """Motors off."""
+        """Forget the path."""
         self.phase, self._pieces = Phase.STOPPED, []
 
     def go_to(

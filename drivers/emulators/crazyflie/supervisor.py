@@ -130,13 +130,12 @@ class Supervisor:
             return Mode.OFF
         return Mode.LEVEL if age > WARNING_AGE and self.is_flying else Mode.OBEY
 
-    def info(self, active: bool, finished: bool, disabled: bool) -> int:
+    def info(self, active: bool, finished: bool) -> int:
         """The bits that are logged and asked for.
 
         Args:
             active: The high-level commander flies.
             finished: It is at the end of its path.
-            disabled: It has no say.
         """
         flags = (
             self.can_arm,
@@ -149,7 +148,7 @@ class Supervisor:
             self.is_crashed,
             active,
             finished,
-            disabled,
+            False,  # its high-level commander always has a say
         )
         return sum(bool(flag) << bit for bit, flag in enumerate(flags))
 
