@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drivers.teleop.connected import connected_devices
 from policies.firmware import TARGETS, install_hint, missing_tools
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
         marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "broken": "[red]broken[/]"}
         table = Table("", "", "", "how to get it", box=None)
         for f in findings:
-            table.add_row(f.name, marks[f.state], f.detail, f.remedy)
+            table.add_row(Text(f.name), marks[f.state], Text(f.detail), Text(f.remedy))
         Console().print(table)
     return int(any(f.state == "broken" for f in findings))
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from robot_rl.env.session import PHASES, RECENT, Evaluation, Session
 
@@ -119,22 +120,22 @@ def print_summary(summary: dict[str, Any], paths: dict[str, Path]) -> None:
 
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
-    """A table of names and values."""
-    table = Table(title=title, show_header=False)
+    """A table of names and values; square brackets are no markup, as they are to rich."""
+    table = Table(title=Text(title, style="table.title"), show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))
     Console().print(table)
 
 
 def print_columns(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table with a header; the first column holds names, the others figures."""
-    table = Table(title=title)
+    table = Table(title=Text(title, style="table.title"))
     for i, name in enumerate(header):
-        table.add_column(name, justify="right" if i else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if i else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console = Console()
     if not console.is_terminal:  # nothing has to fit a screen
         console.width = 240
