@@ -12,10 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sim.quadrotor.dynamics import Array
 from sim.quadrotor.environment import observe, reset, step
-from sim.quadrotor.settings import FlightSettings
+from sim.quadrotor.settings import PERIOD, FlightSettings
 
 Policy = Callable[[Any, Array], Array]
 """Weights and observations (..., n) to actions (..., 4)."""
@@ -68,7 +69,7 @@ class Evaluator:
     ) -> None:
         self.episodes = episodes
         self._key = jax.random.key(seed)
-        ramp = round(settings.reference.ramp * 100) if settings.reference.kind != "hover" else 0
+        ramp = round(settings.reference.ramp / PERIOD) if settings.reference.kind != "hover" else 0
 
         def fly(weights: Any, key: jax.Array) -> tuple[Array, ...]:
             flight = reset(key, settings, (episodes,))
@@ -94,15 +95,16 @@ class Evaluator:
 
     def __call__(self, weights: Any) -> Evaluation:
         """Fly all episodes with these weights."""
-        alive, length, total, late, rms = self._fly(weights, self._key)
+        alive, *sums = jax.device_get(self._fly(weights, self._key))
+        length, total, late, rms = np.asarray(sums, np.float64)
         some = bool(alive.any())
-        survived = rms[alive] if some else jnp.full(1, jnp.nan)
+        survived = rms[alive] if some else np.full(1, np.nan)
         return Evaluation(
             episodes=self.episodes,
             length=float(length.mean()),
             alive=float(alive.mean()),
             reward=float(total.mean()),
             error=float(late[alive].mean()) if some else float("nan"),
-            rms=float(jnp.sqrt(jnp.square(survived).mean())),
-            rms_95=float(jnp.percentile(survived, 95.0)),
+            rms=float(np.sqrt(np.square(survived).mean())),
+            rms_95=float(np.percentile(survived, 95.0)),
         )

@@ -189,7 +189,8 @@ class RewardSettings:
     baseline: float = 0.334
     """b, the action of each rotor that hovers the paper's Crazyflie."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise `ConfigError` for what is no reward. Not done at once: a curriculum's are traced arrays."""
         for name in ("position", "orientation", "velocity", "action", "scale"):
             _within(self, **{name: (0.0, sys.float_info.max)})
         _within(self, constant=(-sys.float_info.max, sys.float_info.max), baseline=(-1.0, 1.0))
@@ -245,6 +246,7 @@ class FlightSettings:
     """Length of an episode."""
 
     def __post_init__(self) -> None:
+        self.reward.check()
         _within(self, history=(0, 1000), bound=(0.0, math.inf), steps=(1, math.inf))
         if any(not 0.0 < ahead < math.inf for ahead in self.preview):
             raise ConfigError(f"preview must be times ahead, more than 0 s each, not {self.preview}")

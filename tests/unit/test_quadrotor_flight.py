@@ -237,8 +237,8 @@ def test_the_curriculum_raises_the_weights_up_to_the_target() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RewardSettings(position=-1.0), "position must be in"),
-        (lambda: RewardSettings(constant=math.nan), "constant must be in"),
+        (lambda: FlightSettings(reward=RewardSettings(position=-1.0)), "position must be in"),
+        (lambda: FlightSettings(reward=RewardSettings(constant=math.nan)), "constant must be in"),
         (lambda: StartSettings(guidance=1.5), r"guidance must be in \[0, 1\], not 1.5"),
         (lambda: NoiseSettings(position=math.nan), "position must be in"),
         (lambda: DisturbanceSettings(gust_time=0.0), "gust_time must be in"),
@@ -296,18 +296,27 @@ def test_an_episode_that_starts_late_on_its_reference_has_its_whole_time() -> No
 
 
 def test_leaving_the_box_ends_an_episode_without_a_reward_and_so_does_nan() -> None:
-    begin, advance = programs(CALM_HOVER, 3)
+    begin, advance = programs(CALM_HOVER, 6)
     flight: Flight = begin(KEY)
-    x = jnp.array([0.0, 0.61, 0.0])
-    vx = jnp.array([0.0, 0.0, jnp.nan])
-    state = flight.state._replace(
-        position=flight.state.position._replace(x=x), velocity=flight.state.velocity._replace(x=vx)
+
+    def spoilt(values: jax.Array, drone: int, value: float) -> jax.Array:
+        return values.at[drone].set(value)
+
+    s = flight.state
+    state = s._replace(
+        position=s.position._replace(x=spoilt(s.position.x, 1, 0.61)),
+        velocity=s.velocity._replace(x=spoilt(s.velocity.x, 2, jnp.nan)),
+        rates=s.rates._replace(z=spoilt(s.rates.z, 3, jnp.inf)),
+        attitude=s.attitude._replace(w=spoilt(s.attitude.w, 4, jnp.nan)),
+        rotors=(*s.rotors[:3], spoilt(s.rotors[3], 5, jnp.nan)),
     )
-    (flight, outcome), _ = advance(flight._replace(state=state), jnp.full((3, 4), 0.334))
-    assert np.array_equal(outcome.terminated, [False, True, True])
-    assert np.array_equal(outcome.reward[1:], [0.0, 0.0])
+    last = flight._replace(state=state, steps=flight.steps + CALM_HOVER.steps - 1)
+    (flight, outcome), _ = advance(last, jnp.full((6, 4), 0.334))
+    assert np.array_equal(outcome.terminated, [False] + 5 * [True])
+    assert np.array_equal(outcome.truncated, [True] + 5 * [False]), "an end is no matter of time"
+    assert np.array_equal(outcome.reward[1:], np.zeros(5))
     anew = reset_where(outcome.terminated, jax.random.key(1), flight, CALM_HOVER)
-    assert np.array_equal(anew.steps, [1, 0, 0])
+    assert np.array_equal(anew.steps, [CALM_HOVER.steps, 0, 0, 0, 0, 0])
     assert np.isfinite(np.asarray(anew.state.velocity.x)).all()
 
 

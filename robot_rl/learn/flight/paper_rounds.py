@@ -183,13 +183,11 @@ def play_round(config: PaperConfig, learner: Learner, chance: _Era, n: Array, pl
 
 
 def _learn_critics(config: PaperConfig, learner: Learner, last: Array, bits: Array, noise: Array) -> Learner:
-    index = _uniform(bits, last)
+    index = uniform_rows(bits, last)
     batch = replay.draw(learner.replay, index, told(config))
     when = last if config.ablation.reward_recalculation else index
     reward = replay.reward(batch, Weights.of(config).at(config, when))
-    decay = exploration(config, last)
-    clip = decay * config.target_clip
-    data = _transitions(config, batch, reward, jnp.clip(decay * config.target_noise * noise, -clip, clip))
+    data = _transitions(config, batch, reward, target_noise(config, last, noise))
     networks, loss = td3.update_critics(learner.networks, data, config.discount, _rates(config))
     figures = learner.figures
     figures = figures._replace(critic_updates=figures.critic_updates + 1, critic_loss=loss)
@@ -197,7 +195,7 @@ def _learn_critics(config: PaperConfig, learner: Learner, last: Array, bits: Arr
 
 
 def _learn_actor(config: PaperConfig, learner: Learner, last: Array, bits: Array) -> Learner:
-    batch = replay.draw(learner.replay, _uniform(bits, last), told(config))
+    batch = replay.draw(learner.replay, uniform_rows(bits, last), told(config))
     inputs = critic_sees(config, batch.exact, batch.seen)
     networks, value = td3.update_actor(learner.networks, batch.seen, inputs, _rates(config))
     figures = learner.figures
@@ -209,7 +207,7 @@ def _rates(config: PaperConfig) -> td3.Rates:
     return td3.Rates(config.learning_rate, config.weight_decay)
 
 
-def _uniform(bits: Array, last: Array) -> Array:
+def uniform_rows(bits: Array, last: Array) -> Array:
     """Rows from 0 to `last`; the bias of the modulo is below 1e-4."""
     return (bits % (last + 1).astype(jnp.uint32)).astype(jnp.int32)
 
@@ -221,6 +219,13 @@ def exploration(config: PaperConfig, step: Array) -> Array:
     every = config.exploration_decay_every
     first = -(-config.exploration_decay_from // every)
     return config.exploration_decay ** jnp.maximum(step // every - first + 1, 0).astype(jnp.float32)
+
+
+def target_noise(config: PaperConfig, step: Array, standard: Array) -> Array:
+    """Noise on the actions of the critics' targets, of standard normal numbers."""
+    decay = exploration(config, step)
+    clip = decay * config.target_clip
+    return jnp.clip(decay * config.target_noise * standard, -clip, clip)
 
 
 def _collect(

@@ -17,6 +17,7 @@ from sim.quadrotor.settings import (
     DisturbanceSettings,
     FlightSettings,
     NoiseSettings,
+    RandomisationSettings,
     RewardSettings,
     StartSettings,
 )
@@ -121,6 +122,8 @@ class PaperConfig:
             if not valid:
                 raise ConfigError(f"l2f-paper: {message}")
 
+        self.reward.check()
+        RandomisationSettings(sets=(self.vehicle,))  # refuses what cannot be simulated
         require(bool(self.hidden) and min(self.hidden) > 0, "hidden needs at least one positive width")
         counts = "steps batch_size interval actor_every evaluate_every episodes validate_every"
         for name in (*counts.split(), "validation_flights"):
