@@ -9,6 +9,7 @@ Streams of setpoints that pause are ended by holding the place.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -30,8 +31,8 @@ from drivers.crazyflie.setpoints import (
     velocity_setpoint,
 )
 from drivers.crazyflie.settings import CrazyflieConfig
-from drivers.crazyflie.state import CrazyflieState, Flags, FlightSample, Health
-from drivers.crazyflie.telemetry import REBOOT_GAP, Telemetry
+from drivers.crazyflie.state import CrazyflieState, Flags, FlightSample, Health, why_not_armed
+from drivers.crazyflie.telemetry import POLL, REBOOT_GAP, Telemetry
 from drivers.crazyflie.watch import WATCH_PERIOD, Watch, lost_link
 from robot_rl.core.clock import SteadyClock
 from robot_rl.core.errors import InvalidActionError, RobotRlError, StaleStateError, VehicleError
@@ -179,7 +180,7 @@ class Crazyflie:
 
         granted = self.connection.ask(SUPERVISOR_PORT, ARM, send)[0]
         if not granted:
-            raise VehicleError(f"the Crazyflie refuses to arm: {_why_not(self.health.flags)}")
+            raise VehicleError(f"the Crazyflie refuses to arm: {why_not_armed(self.health.flags)}")
         done = f"that it is {'armed' if wanted else 'disarmed'}"
         self._wait(lambda: (Flags.ARMED in self.health.flags) == wanted, ANSWER_TIMEOUT, done)
 
@@ -190,7 +191,7 @@ class Crazyflie:
                 self._fault.check()
             if time.monotonic() > deadline:
                 raise VehicleError(f"the Crazyflie at {self.config.uri} has not told {what} in {timeout:g} s")
-            time.sleep(0.005)
+            time.sleep(POLL)
 
     def take_off(self, height: float, duration: float = 2.0) -> None:
         """Rise to a height [m] where it stands; returns at once, as all commands that take time."""
@@ -307,7 +308,7 @@ class Crazyflie:
         if not self._watcher.is_alive():
             raise VehicleError("nobody watches over the Crazyflie any more: start this program anew")
         count = self._fault.count
-        if lost_link(self.config, self.connection, self._telemetry):
+        if not self._is_reachable():
             self.connection.close(stop_motors=False)
             self.connection, self._telemetry = self._connect()
             self._outlet.use(self.connection)
@@ -360,21 +361,29 @@ class Crazyflie:
             self.connection.client.supervisor.send_emergency_stop()
 
     def close(self) -> None:
-        """Land if it flies, and let go of the link; one that cannot be told to land looks after itself."""
-        deadline = time.monotonic() + LAST_WORDS
-        while (self._unconfirmed_stop or self._outlet.is_handing_over) and time.monotonic() < deadline:
-            time.sleep(STOP_PAUSE)
+        """Land if it flies, and let go of the link; one that cannot be told to land looks after itself.
+
+        Meanwhile nothing is obeyed but an emergency stop.
+        """
+        self._outlet.retire()
+        if self._is_reachable() and not self.fault and self.is_flying:
+            duration = max(1.5, float(self.last_state.position[2]) / CLOSING_SPEED)
+            with contextlib.suppress(RobotRlError):
+                self.land(duration)
+                self._await(lambda: not self.is_flying, duration + LANDED_TIMEOUT)
+        self._await(lambda: not (self._unconfirmed_stop or self._outlet.is_handing_over), LAST_WORDS)
         self._end.set()
         self._watcher.join()
-        reachable = not lost_link(self.config, self.connection, self._telemetry)
-        if reachable and not self.fault and self.is_flying:
-            duration = max(1.5, float(self.last_state.position[2]) / CLOSING_SPEED)
-            try:
-                self.land(duration)
-                self._wait(lambda: not self.is_flying, duration + LANDED_TIMEOUT, "that it has landed")
-            except RobotRlError:
-                reachable = False
-        self.connection.close(stop_motors=reachable and not self.is_flying)
+        self.connection.close(stop_motors=self._is_reachable() and not self.is_flying)
+
+    def _is_reachable(self) -> bool:
+        return not lost_link(self.config, self.connection, self._telemetry)
+
+    def _await(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Wait until this is so, the link is lost, or the time is over [s]."""
+        deadline = time.monotonic() + timeout
+        while not ready() and self._is_reachable() and time.monotonic() < deadline:
+            time.sleep(POLL)
 
     def __enter__(self) -> Crazyflie:
         return self
@@ -383,15 +392,3 @@ class Crazyflie:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _why_not(flags: Flags) -> str:
-    """Why a vehicle does not arm."""
-    for flag, why in (
-        (Flags.LOCKED, "it is locked: switch it off and on"),
-        (Flags.CRASHED, "it has crashed: stand it upright and clear the fault"),
-        (Flags.TUMBLED, "it does not stand upright"),
-    ):
-        if flag in flags:
-            return why
-    return "it is not ready yet"

@@ -60,11 +60,23 @@ class Outlet:
         """What the high-level commander is told again and again, until it has a path and the stream ends."""
         self._ordered_at = math.nan
         self._ordered_faults = 0
+        self._retired = False
 
     def use(self, connection: Connection) -> None:
         """Go on over another link."""
         with self._lock:
             self._connection, self._streamed_at, self._order = connection, math.nan, None
+
+    def retire(self) -> None:
+        """From now on send nothing but landings."""
+        with self._lock:
+            self._retired = True
+
+    def _check(self) -> None:
+        """Raise for a fault, or at the end of all commands."""
+        self._fault.check()
+        if self._retired:
+            raise VehicleError("the Crazyflie lands and is let go of: it takes no more commands")
 
     @property
     def is_handing_over(self) -> bool:
@@ -88,7 +100,10 @@ class Outlet:
         def attempt() -> None:
             nonlocal sent_at, sendings
             with self._lock:
-                self._fault.check()
+                if command == LAND:
+                    self._fault.check()
+                else:
+                    self._check()
                 sent_at, sendings = time.monotonic(), sendings + 1
                 if moves:
                     self._order = None
@@ -106,9 +121,14 @@ class Outlet:
                 self._end_stream()
 
     def stream(self, send: Setpoint, state: CrazyflieState) -> None:
-        """Send a setpoint to a vehicle in this state; raises `RobotFaultError` for a fault."""
+        """Send a setpoint to a vehicle in this state.
+
+        Raises:
+            RobotFaultError: There is a fault.
+            VehicleError: It is let go of.
+        """
         with self._lock:
-            self._fault.check()
+            self._check()
             self._streamed_at, self._order = time.monotonic(), None
             send(self._connection.client.commander, state.position)
 

@@ -52,6 +52,18 @@ class Flags(IntFlag):
     PATH_DISABLED = 1 << 10
 
 
+def why_not_armed(flags: Flags) -> str:
+    """Why a vehicle does not arm."""
+    for flag, why in (
+        (Flags.LOCKED, "it is locked: switch it off and on"),
+        (Flags.CRASHED, "it has crashed: stand it upright and clear the fault"),
+        (Flags.TUMBLED, "it does not stand upright"),
+    ):
+        if flag in flags:
+            return why
+    return "it is not ready yet"
+
+
 @dataclass(frozen=True, slots=True)
 class CrazyflieState:
     """Where it is and how it moves, as it believes."""

@@ -15,11 +15,13 @@ from __future__ import annotations
 import math
 import queue
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.executors import Executor
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -182,11 +184,18 @@ class CrazyflieNode(Node):
             self._flight = None
             self.get_logger().error(f"the flight log ends here: {error}")
 
-    def close(self) -> None:
-        """Land if it flies, let go of the vehicle, and write the end of the flight's log."""
+    def close(self, executor: Executor) -> None:
+        """Land if it flies, let go of the vehicle, and write the end of the flight's log.
+
+        Args:
+            executor: It goes on meanwhile: an emergency stop is heard, and poses from outside are handed on.
+        """
         if self.vehicle.is_flying and not self.vehicle.fault:
             self.get_logger().info("it lands before this process ends")
-        self.vehicle.close()
+        landing = threading.Thread(target=self.vehicle.close, name="landing")
+        landing.start()
+        while landing.is_alive():
+            executor.spin_once(timeout_sec=TURN)
         self._write_flight()
         if self._flight is not None:
             self._flight.close()
@@ -201,7 +210,7 @@ def body(stop: StopFlag) -> None:
         for now in spinner.turns(TURN):
             node.look(now)
     finally:
-        node.close()
+        node.close(spinner.executor)
         spinner.close()
 
 

@@ -315,10 +315,32 @@ def test_a_link_that_dies_while_a_path_is_uploaded(cache: str) -> None:
 def test_let_go_of_in_flight_it_lands(cache: str) -> None:
     with connected(cache) as (crazyflie, server):
         take_off(crazyflie, 0.8)
-        crazyflie.close()
+        closing = InThread(crazyflie.close)
+        refused = 0
+        while closing.is_running:
+            try:
+                crazyflie.send_velocity(np.array([0.0, 0.0, 0.3]), 0.0)
+            except VehicleError as error:
+                assert "let go of" in str(error)
+                refused += 1
+            time.sleep(0.02)
+        assert refused > 10
+        assert closing.end() is None
         assert server.truth.position[2] == 0.0
         assert not server.firmware.rotor_command.any()
         crazyflie.close()
+
+
+def test_an_emergency_stop_is_obeyed_while_it_lands_and_is_let_go_of(cache: str) -> None:
+    with connected(cache) as (crazyflie, server):
+        take_off(crazyflie, 0.8)
+        server.conditions.loss = 0.5
+        closing = InThread(crazyflie.close)
+        wait(lambda: server.truth.velocity[2] < -0.05, "that it sinks")
+        crazyflie.emergency_stop()
+        assert closing.end() is None
+        assert server.firmware.supervisor.is_locked
+        assert server.truth.position[2] == 0.0
 
 
 def test_a_port_that_is_taken(cache: str) -> None:

@@ -26,7 +26,7 @@ from robot_rl.core.types import Pose
 from robot_rl.nodes.convert import json_from
 from robot_rl.nodes.crazyflie_convert import CrazyflieStatus, pose_in_world, world_pose
 from robot_rl.nodes.crazyflie_table import CrazyflieOptions, crazyflie_table
-from robot_rl.nodes.exit_status import USER_ERROR
+from robot_rl.nodes.exit_status import STOPPED, USER_ERROR
 from robot_rl.nodes.qos import LATCHED
 from robot_rl.nodes.simulated_crazyflie import SimulatedVehicle
 from robot_rl.nodes.supervisor import Supervisor, priority
@@ -198,6 +198,26 @@ def test_robot_rl_up_starts_it_until_it_is_interrupted(tmp_path: Path) -> None:
     flight = read_flight_log(out / "flight.csv")
     assert flight.motors.max() > 0.5
     assert not flight.motors[-1].any()
+
+
+def test_an_emergency_stop_is_heard_while_it_lands_and_ends(tmp_path: Path) -> None:
+    with flying(tmp_path) as probe:
+        graph = probe.graph
+        assert isinstance(graph, Graph)
+        assert probe.call("arm").success
+        assert probe.call("take_off").success
+        probe.wait(lambda: place(probe)[2] > 0.45)
+        stop = probe.node.create_client(Trigger, "safety/e_stop")
+        assert stop.wait_for_service(timeout_sec=PATIENCE)
+        driver = graph.supervisor.processes["crazyflie"].popen
+        driver.terminate()
+        probe.wait(lambda: "it lands before this process ends" in graph.all_logs())
+        asked = stop.call_async(Trigger.Request())
+        probe.wait(asked.done)
+        answer = asked.result()
+        assert answer is not None
+        assert answer.success
+        assert driver.wait(PATIENCE) == STOPPED
 
 
 @dataclass
