@@ -16,6 +16,7 @@ from robot_rl.cli.arguments import parse_with_settings
 from robot_rl.cli.flight_report import draw_training, figures, heading, training_rows
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.cli.words import default_out, take_option
+from robot_rl.core.errors import ConfigError
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.tasks.flight import FlightTask, Flying, preset, presets_of, spec_of
@@ -83,7 +84,11 @@ def train(
 ) -> dict[str, Any]:
     """Train, write the run directory, and return its summary."""
     began = time.monotonic()
-    check_vacant(out)
+    if isinstance(task, PaperConfig) and not evaluate:
+        raise ConfigError(
+            "the paper's training chooses its best checkpoint by flights: leave --no-evaluate out"
+        )
+    check_vacant(out, resumable=False)
     from robot_rl.learn.compile import use_disk_cache, use_one_thread
 
     use_one_thread()

@@ -85,12 +85,24 @@ def test_a_policy_is_evaluated(trained, tmp_path, capsys):
         (["train", "quadrotor_hover", "--preset"], "--preset needs a value"),
         (["train", "quadrotor_hover", "--gradient.updates=30"], "multiple of gradient.block"),
         (["train", "quadrotor_hover", "--config", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["train", "quadrotor_hover", "--seed=-1"], "--seed must be from 0 to 2147483647, not -1"),
+        (["train", "quadrotor_hover", "--seed=3000000000"], "--seed must be from 0 to 2147483647"),
+        (["train", "quadrotor_hover", "--preset=l2f-paper", "--no-evaluate"], "leave --no-evaluate out"),
         (["eval", "--policy", "nowhere"], "is not a policy bundle"),
     ],
 )
 def test_bad_words_end_in_a_sentence(words, said, capsys):
     assert run(*words) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_policy_that_sees_something_else_is_refused(trained, tmp_path, capsys):
+    config = tmp_path / "other.yaml"
+    config.write_text((trained / "config.yaml").read_text().replace("history: 8", "history: 4"))
+    assert run("eval", "--policy", str(trained / "policy"), "--config", str(config)) == 1
+    assert "actions" in capsys.readouterr().err
+    assert run("eval", "--policy", str(trained / "policy"), "--seed=-1") == 1
+    assert "--seed must be from 0" in capsys.readouterr().err
 
 
 def test_a_run_is_not_overwritten(trained, capsys):
