@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from robot_rl import __version__
+from robot_rl.cli.interrupts import interrupts_heard
 from robot_rl.cli.words import take_option
 from robot_rl.core.errors import RobotRlError, nearest
 from robot_rl.core.siblings import check_siblings
@@ -46,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point of `robot-rl`."""
     try:
         try:
-            return _run(sys.argv[1:] if argv is None else argv)
+            with interrupts_heard():
+                return _run(sys.argv[1:] if argv is None else argv)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
