@@ -35,7 +35,8 @@ class CrazyflieConfig:
     """A stream of setpoints that pauses for this long is ended: it holds its place [s]; less than the
     firmware's own 0.5 s."""
     max_deviation: float = 0.1
-    """Standard deviation of the estimated position beyond which it is not trusted [m]."""
+    """Standard deviation of the estimated position beyond which it is not trusted [m]; with positioning
+    "flow", of its height and of its horizontal velocity [m/s]."""
     lowest: tuple[float, float, float] = (-2.0, -2.0, 0.0)
     """Corner of the box that commanded positions are clipped to [m]."""
     highest: tuple[float, float, float] = (2.0, 2.0, 2.0)

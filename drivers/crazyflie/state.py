@@ -15,13 +15,22 @@ from enum import IntFlag
 import numpy as np
 
 from drivers.cameras.device_clock import DeviceClock
+from drivers.crazyflie.settings import Positioning
 
 STATE_VARIABLES = tuple(f"stateEstimateZ.{name}" for name in ("x", "y", "z", "vx", "vy", "vz", "quat"))
 """Logged at the full rate."""
 RATE_VARIABLES = tuple(f"stateEstimateZ.{name}" for name in ("rateRoll", "ratePitch", "rateYaw"))
 """Logged at the full rate."""
-HEALTH_VARIABLES = ("pm.vbat", "supervisor.info", "kalman.varPX", "kalman.varPY", "kalman.varPZ")
-"""Logged at `HEALTH_RATE`."""
+HEALTH_VARIABLES = ("pm.vbat", "supervisor.info")
+"""Logged at `HEALTH_RATE`, with the variances."""
+_PLACE = ("kalman.varX", "kalman.varY", "kalman.varZ")
+VARIANCES: Mapping[Positioning, tuple[str, str, str]] = {
+    "lighthouse": _PLACE,
+    "external": _PLACE,
+    "flow": ("kalman.varPX", "kalman.varPY", "kalman.varZ"),
+}
+"""Of the estimated position [m^2]. Optical flow does not tell x and y, which the filter says too: there it is
+the variance of the velocity along the body's x and y [m^2/s^2]."""
 FLIGHT_VARIABLES = (
     *(f"motor.m{i}" for i in range(1, 5)),
     *("acc.z", "gyro.x", "gyro.y", "gyro.z"),
@@ -89,7 +98,8 @@ class Health:
     flags: Flags
     """The supervisor's."""
     deviation: float
-    """Standard deviation of the estimated position, of the worst axis [m]."""
+    """Standard deviation of the estimated position, of the worst axis [m]; with positioning "flow" of the
+    height [m] or the horizontal velocity [m/s]. Infinite without a filter that tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +169,13 @@ def rates_from(values: Mapping[str, float]) -> np.ndarray:
     return _MILLI * np.array([roll, -pitch, yaw])
 
 
-def health_from(values: Mapping[str, float]) -> Health:
-    """The health in a packet of `HEALTH_VARIABLES`."""
-    battery, info, *variances = (values[name] for name in HEALTH_VARIABLES)
-    worst = max(v if math.isfinite(v) else math.inf for v in variances)
-    return Health(float(battery), Flags(int(info)), math.sqrt(max(worst, 0.0)))
+def health_from(values: Mapping[str, float], positioning: Positioning) -> Health:
+    """The health in a packet of `HEALTH_VARIABLES` and `VARIANCES`."""
+    battery, info = (values[name] for name in HEALTH_VARIABLES)
+    # A filter that runs never says 0 (1e-6 is its least); one that does not run says nothing else.
+    variances = (values[name] for name in VARIANCES[positioning])
+    worst = max(v if 0.0 < v < math.inf else math.inf for v in variances)
+    return Health(float(battery), Flags(int(info)), math.sqrt(worst))
 
 
 def sample_from(values: Mapping[str, float], time: float) -> FlightSample:

@@ -20,6 +20,7 @@ from drivers.crazyflie.state import (
     HEALTH_VARIABLES,
     RATE_VARIABLES,
     STATE_VARIABLES,
+    VARIANCES,
     CrazyflieState,
     Flags,
     FlightSample,
@@ -68,7 +69,8 @@ class Telemetry:
         self._period = 0.01 * round(100.0 / config.log_rate)
         connection.log("rates", self._period, RATE_VARIABLES, self._on_rates)
         connection.log("state", self._period, STATE_VARIABLES, self._on_state)
-        connection.log("health", 1.0 / HEALTH_RATE, HEALTH_VARIABLES, self._on_health)
+        health = (*HEALTH_VARIABLES, *VARIANCES[config.positioning])
+        connection.log("health", 1.0 / HEALTH_RATE, health, self._on_health)
         deadline = time.monotonic() + FIRST_WORD
         while self._state is None or self._health is None:
             if time.monotonic() > deadline:
@@ -90,7 +92,7 @@ class Telemetry:
             self._state, self._measured_at = state, measured_at
 
     def _on_health(self, milliseconds: int, values: Mapping[str, float]) -> None:
-        self._health = health_from(values)
+        self._health = health_from(values, self._config.positioning)
         self._heard_at["health"] = time.monotonic()
 
     @property

@@ -223,6 +223,14 @@ def test_a_stale_state_is_refused(cache: str) -> None:
         server.conditions.dead = False
 
 
+def test_with_optical_flow_it_flies_though_x_and_y_are_unknown(cache: str) -> None:
+    with connected(cache, EmulatorSettings(positioning="flow"), positioning="flow") as (crazyflie, server):
+        take_off(crazyflie)
+        server.firmware.estimator.variance = 0.04
+        wait(lambda: "to 0.20 m" in crazyflie.fault, "the fault")
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
+
+
 def test_poses_from_outside_that_stop_make_it_land(cache: str) -> None:
     settings = EmulatorSettings(positioning="external")
     with connected(cache, settings, positioning="external", state_timeout=1.0) as (crazyflie, server):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from drivers.crazyflie.fault import FaultLatch
 from drivers.crazyflie.limits import limited_duration
-from drivers.crazyflie.settings import CrazyflieConfig
-from drivers.crazyflie.state import LogClock, VehicleTime
+from drivers.crazyflie.settings import CrazyflieConfig, Positioning
+from drivers.crazyflie.state import LogClock, VehicleTime, health_from
 from drivers.emulators.crazyflie.battery import FULL_VOLTAGE, Battery
 from drivers.emulators.crazyflie.firmware import EmulatorSettings
 from drivers.emulators.crazyflie.planner import smooth_piece
@@ -51,6 +53,28 @@ def test_a_fault_that_comes_while_another_is_cleared_stays() -> None:
     assert fault.reason == "emergency stop"
     assert fault.clear(fault.count)
     fault.check()
+
+
+@pytest.mark.parametrize(
+    ("positioning", "worse", "deviation"),
+    [
+        ("lighthouse", {"varX": 0.04}, 0.2),
+        ("external", {"varZ": 0.09}, 0.3),
+        ("lighthouse", {"varPX": 9.0}, 0.01),
+        ("flow", {"varX": 100.0, "varY": 100.0}, 0.01),
+        ("flow", {"varPY": 0.04}, 0.2),
+        ("external", {"varY": math.nan}, math.inf),
+        # The filter does not run.
+        ("lighthouse", dict.fromkeys(("varX", "varY", "varZ"), 0.0), math.inf),
+    ],
+)
+def test_how_well_it_knows_its_place(
+    positioning: Positioning, worse: dict[str, float], deviation: float
+) -> None:
+    """The filter's variances of the place have no P in their names, those of the velocity do."""
+    variances = dict.fromkeys(("varX", "varY", "varZ", "varPX", "varPY", "varPZ"), 1e-4) | worse
+    values = {"pm.vbat": 3.9, "supervisor.info": 1.0} | {f"kalman.{n}": v for n, v in variances.items()}
+    assert health_from(values, positioning).deviation == pytest.approx(deviation)
 
 
 def test_durations_keep_the_speed_limit() -> None:

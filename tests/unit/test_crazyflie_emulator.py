@@ -8,7 +8,14 @@ import struct
 import numpy as np
 import pytest
 
-from drivers.crazyflie.state import FLIGHT_VARIABLES, HEALTH_VARIABLES, RATE_VARIABLES, STATE_VARIABLES, Flags
+from drivers.crazyflie.state import (
+    FLIGHT_VARIABLES,
+    HEALTH_VARIABLES,
+    RATE_VARIABLES,
+    STATE_VARIABLES,
+    VARIANCES,
+    Flags,
+)
 from drivers.emulators.crazyflie import encoding
 from drivers.emulators.crazyflie.airframe import Airframe
 from drivers.emulators.crazyflie.crtp import Packet, Port, decode, encode
@@ -268,7 +275,8 @@ def test_random_packets_do_not_end_it() -> None:
 
 def test_it_knows_the_variables_that_the_driver_logs() -> None:
     names = {variable.name: variable.letter for variable in emulated().log.variables}
-    for block in (STATE_VARIABLES, RATE_VARIABLES, HEALTH_VARIABLES, FLIGHT_VARIABLES):
+    health = [(*HEALTH_VARIABLES, *variances) for variances in VARIANCES.values()]
+    for block in (STATE_VARIABLES, RATE_VARIABLES, FLIGHT_VARIABLES, *health):
         assert struct.calcsize("<" + "".join(names[name] for name in block)) <= 26
         assert len(block) <= 9  # what fits into the packet that makes a block
 

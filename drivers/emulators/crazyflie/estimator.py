@@ -26,6 +26,10 @@ FRESH = 0.3
 """Age up to which a pose from outside is a fix [s]."""
 GROWTH = 0.05
 """Growth of the variance without a fix [m^2/s]."""
+UNKNOWN = 100.0
+"""Variance of what nothing tells: the filter's largest [m^2]."""
+STEADY = 1e-4
+"""Variance of the velocity where a fix of the place tells it, and at the start [m^2/s^2]."""
 
 
 class Estimator:
@@ -39,6 +43,13 @@ class Estimator:
         self._offset = np.zeros(3)
         self._measured = np.zeros(3)
         self._measured_at = -math.inf
+
+    def variances(self) -> dict[str, float]:
+        """As the filter tells them, by name: of the place [m^2], and of the velocity [m^2/s^2]."""
+        flow = self.positioning == "flow"
+        across, speed = (UNKNOWN, self.variance) if flow else (self.variance, STEADY)
+        place = {"varX": across, "varY": across, "varZ": self.variance}
+        return place | {"varPX": speed, "varPY": speed, "varPZ": speed}
 
     def measure(self, position: np.ndarray, truth: VehicleState, now: float) -> None:
         """Take a position from outside; what is not finite is ignored."""

@@ -209,8 +209,9 @@ class EmulatedCrazyflie:
                 Variable(f"stateEstimateZ.v{axis}", "h", lambda i=i: 1e3 * self._estimate.velocity[i]),
                 Variable(f"acc.{axis}", "f", lambda i=i: self._accelerometer(i)),
                 Variable(f"gyro.{axis}", "f", lambda i=i: math.degrees(self._gyro(i))),
-                Variable(f"kalman.varP{axis.upper()}", "f", lambda: self.estimator.variance),
             ]
+        for name in self.estimator.variances():
+            rows.append(Variable(f"kalman.{name}", "f", lambda name=name: self.estimator.variances()[name]))
         for i, name in enumerate(("qx", "qy", "qz", "qw")):
             rows.append(Variable(f"stateEstimate.{name}", "f", lambda i=i: self._estimate.quaternion[i]))
             rows.append(Variable(f"motor.m{i + 1}", "H", lambda i=i: 0xFFFF * self._command[i]))
