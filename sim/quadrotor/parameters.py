@@ -68,6 +68,12 @@ class QuadrotorParameters:
                 f"{self.name}: it cannot fly: the rotors lift {4 * sum(self.thrust):.4g} N of "
                 f"{self.mass * self.gravity:.4g} N"
             )
+        c0, c1, c2 = self.thrust
+        if 4.0 * c0 >= self.mass * self.gravity or c1 + 2.0 * c2 <= 0.0:
+            raise ConfigError(
+                f"{self.name}: thrust {self.thrust} is of no rotor: standing still it must lift less than a "
+                f"quarter of the weight, {self.mass * self.gravity / 4:.4g} N, and at full speed it must rise"
+            )
 
     @property
     def thrust_to_weight(self) -> float:
