@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from policies.mlp_policy import MlpPolicy
+from robot_rl.core.errors import ConfigError
 from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
 from robot_rl.learn.flight.gradient import (
     Cost,
@@ -232,6 +233,8 @@ def test_another_seed_and_another_cost_give_another_policy_of_the_same_program(t
     assert np.abs(trainer.train(other, 0).weights["layers.0.weight"] - first).max() > 1e-3
     assert np.abs(trainer.train(other, 1).weights["layers.0.weight"] - first).max() > 1e-3
     assert same_seed.updates == 10
+    with pytest.raises(ConfigError, match="compiled for another window, windows: make a new one"):
+        trainer.train(dataclasses.replace(SMALL, window=16, windows=2), 0)
 
 
 def test_an_update_that_is_not_a_number_is_left_out(trainer):

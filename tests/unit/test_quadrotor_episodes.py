@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from sim.quadrotor.dynamics import Model, Vector
+from sim.quadrotor.dynamics import Model, Quaternion, Vector
 from sim.quadrotor.environment import observe, reset, step
 from sim.quadrotor.evaluation import Evaluator
+from sim.quadrotor.observation import rotation_rows
 from sim.quadrotor.parameters import L2F_PAPER
 from sim.quadrotor.randomise import draw_model
+from sim.quadrotor.references import goal
 from sim.quadrotor.settings import (
     LEVEL_START,
     NO_DISTURBANCE,
@@ -33,6 +36,14 @@ CALM = FlightSettings(
     noise=QUIET,
     history=2,
 )
+
+EIGHT = dataclasses.replace(
+    CALM,
+    start=dataclasses.replace(LEVEL_START, rotors=L2F_PAPER.hover_speed),
+    reference=ReferenceSettings(kind="figure-eight"),
+    steps=750,
+)
+"""A figure eight, of a ramp and a lap; to be met by drones that stay where it begins."""
 
 
 def test_a_step_pays_for_the_state_that_it_starts_from() -> None:
@@ -63,6 +74,28 @@ def test_noise_is_new_in_each_step_and_the_same_however_often_one_looks() -> Non
     before = np.asarray(first - observe(flight, quiet))
     after = np.asarray(observe(later, task) - observe(later, quiet))
     assert np.abs(before - after).min() > 0.0
+
+
+def test_position_and_velocity_are_seen_relative_to_the_reference() -> None:
+    task = dataclasses.replace(EIGHT, preview=(0.1, 0.2))
+    flight = reset(KEY, task, (2,))
+    later = flight._replace(steps=flight.steps + 300)
+    wanted = goal(later.reference, jnp.full(2, 3.0), task.preview)
+    seen = np.asarray(observe(later, task))
+    state = later.state
+    np.testing.assert_allclose(seen[:, 0], state.position.x - wanted.position.x, atol=1e-6)
+    np.testing.assert_allclose(seen[:, 13], state.velocity.y - wanted.velocity.y, atol=1e-6)
+    np.testing.assert_allclose(
+        seen[:, 18:24].reshape(2, 2, 3)[0], np.stack(wanted.preview)[:, :, 0], atol=1e-6
+    )
+    assert np.abs(seen[:, 13]).min() > 0.1, "it is to move there"
+
+
+def test_the_rotation_that_is_seen_turns_the_body_into_the_world() -> None:
+    q = np.random.default_rng(3).normal(size=(20, 4))
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    rows = np.stack(rotation_rows(Quaternion(*map(jnp.asarray, q.T))), -1)
+    np.testing.assert_allclose(rows.reshape(20, 3, 3), Rotation.from_quat(q).as_matrix(), atol=1e-6)
 
 
 def test_gusts_push_and_change() -> None:
@@ -115,15 +148,6 @@ def test_a_quadrotor_that_scatters_can_always_fly() -> None:
 
 def hovering(action: jax.Array, seen: jax.Array) -> jax.Array:
     return jnp.broadcast_to(action, (*seen.shape[:-1], 4))
-
-
-EIGHT = dataclasses.replace(
-    CALM,
-    start=dataclasses.replace(LEVEL_START, rotors=L2F_PAPER.hover_speed),
-    reference=ReferenceSettings(kind="figure-eight"),
-    steps=750,
-)
-"""A figure eight, of a ramp and a lap; to be met by drones that stay where it begins."""
 
 
 def test_an_evaluation_measures_behind_the_ramp() -> None:

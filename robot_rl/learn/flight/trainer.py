@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from robot_rl.core.errors import ConfigError
 from robot_rl.core.spec import EnvSpec
 from robot_rl.learn.compile import cpu_options
 from robot_rl.learn.flight.arrays import arrays_of, outline, with_arrays
@@ -28,6 +30,9 @@ from robot_rl.learn.flight.settings import GradientSettings
 from sim.quadrotor.dynamics import Array
 from sim.quadrotor.environment import reset
 from sim.quadrotor.settings import FlightSettings
+
+KNOBS = ("cost", "learning_rate", "warmup", "final_rate", "updates", "max_norm")
+"""Settings that a compiled training is given with each call."""
 
 OnBlock = Callable[[int, Mapping[str, float]], None]
 """Told the number of updates so far, and the figures of the last of them."""
@@ -63,6 +68,7 @@ class Trainer:
     def __init__(self, settings: GradientSettings, task: FlightSettings, spec: EnvSpec) -> None:
         began, began_wall = time.process_time(), time.monotonic()
         self.task = task
+        self._settings = settings
         self._inputs = inputs_of(task, spec.observation.vector_scale)
         shape = (settings.block, settings.worlds)
         outlines = []
@@ -94,6 +100,15 @@ class Trainer:
         self.compile_wall_s = time.monotonic() - began_wall
         """Wall time of the same [s]."""
 
+    def _check(self, settings: GradientSettings) -> None:
+        differ = [
+            f.name
+            for f in dataclasses.fields(settings)
+            if f.name not in KNOBS and getattr(settings, f.name) != getattr(self._settings, f.name)
+        ]
+        if differ:
+            raise ConfigError(f"this trainer was compiled for another {', '.join(differ)}: make a new one")
+
     def _knobs(self, settings: GradientSettings) -> tuple:
         return self._inputs, Cost.of(settings.cost), Schedule.of(settings)
 
@@ -104,7 +119,11 @@ class Trainer:
             settings: Those of the constructor, or others of cost, step size and number of updates.
             seed: Of everything.
             on_block: Told how it goes.
+
+        Raises:
+            ConfigError: Another setting differs: the programs were compiled for it.
         """
+        self._check(settings)
         began, began_wall = time.process_time(), time.monotonic()
         knobs, of_seed = self._knobs(settings), np.int32(seed)
         pilot = create(settings, self.task, self._draw(of_seed, np.int32(-1)), seed)
