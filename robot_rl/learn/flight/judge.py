@@ -35,7 +35,11 @@ class Judge:
     def __init__(self, spec: EnvSpec, task: FlightSettings, episodes: int = 1000, seed: int = SEED) -> None:
         scale = spec.observation.vector_scale
         self._evaluate = Evaluator(
-            lambda params, seen: act(params, seen / scale), task, episodes, seed, compiler_options=_options()
+            lambda params, seen: act(params, seen / scale),
+            task,
+            episodes,
+            seed,
+            compiler_options=cpu_options(),
         )
 
     def __call__(self, weights: Mapping[str, np.ndarray]) -> Evaluation:
@@ -73,7 +77,7 @@ def show(spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings,
         return {name: jnp.concatenate([first[name][None], seen[name]]) for name in seen}, ended
 
     params = {name: jnp.asarray(value) for name, value in weights.items()}
-    seen, ended = jax.jit(program, compiler_options=_options())(params, jax.random.key(seed))
+    seen, ended = jax.jit(program, compiler_options=cpu_options())(params, jax.random.key(seed))
     ended = np.asarray(ended)
     vehicle = load_parameters(task.vehicle.sets[0])
     return Flights(
@@ -84,7 +88,3 @@ def show(spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings,
         length=np.where(ended.any(axis=0), ended.argmax(axis=0) + 1, task.steps + 1),
         places=np.column_stack([vehicle.rotor_x, vehicle.rotor_y]),
     )
-
-
-def _options() -> dict[str, bool | str]:
-    return cpu_options() if jax.default_backend() == "cpu" else {}

@@ -102,8 +102,7 @@ class PaperTrainer:
         jax.block_until_ready(self._run(self._begin(jax.random.key(0)), jnp.int32(0), jnp.int32(0)))
         self.compile_s = time.process_time() - began
         """CPU time of the compilation [s]."""
-        options = dict(cpu_options()) if jax.default_backend() == "cpu" else None
-        self._evaluate = Evaluator(act, config.flight, config.episodes, compiler_options=options)
+        self._evaluate = Evaluator(act, config.flight, config.episodes, compiler_options=cpu_options())
         self._validate = Validator(config)
 
     def train(
