@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     graph = dataclasses.replace(options.graph, flight_log=str(flight))
     what = "an emulated Crazyflie" if graph.uri == EMULATED else f"the Crazyflie at {graph.uri}"
     _say(f"starting {what}; Ctrl-C lands it and ends\n  logs: {out / 'logs'}\n  flight log: {flight}")
-    _say("once it is connected: ros2 service call arm std_srvs/srv/Trigger, then take_off, land")
+    _say("once it is connected, call the services arm, take_off, land, as examples/crazyflie_square.py does")
     run_table(
         crazyflie_table(graph), out / "logs", options.config, lambda node, line: _say(f"[{node}] {line}")
     )

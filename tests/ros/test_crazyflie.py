@@ -38,6 +38,7 @@ from tests.ros.probe import Probe, probing
 from tests.ros.test_launch import HAS_LAUNCH, LAUNCH, as_command
 
 FILE = Path(__file__).resolve().parents[2] / "launch" / "crazyflie.launch.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "crazyflie_square.py"
 
 PATIENT = """
 crazyflie:
@@ -133,6 +134,15 @@ def test_it_flies_through_topics_and_services(tmp_path: Path) -> None:
     assert flight.voltage is not None
     assert 3.7 < flight.voltage.min() < flight.voltage.max() < 4.2
     assert flight.lift[flight.motors.min(1) > 0.3].mean() == pytest.approx(9.8, abs=1.0)
+
+
+def test_the_example_flies_a_square_and_lands(tmp_path: Path) -> None:
+    with flying(tmp_path):
+        words = [sys.executable, str(EXAMPLE), "--side", "0.3", "--seconds", "0.5"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=2 * PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("cm off") == 4
+    assert "landed at 0.0" in done.stdout
 
 
 def test_poses_from_outside_and_the_emergency_stop(tmp_path: Path) -> None:
