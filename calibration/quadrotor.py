@@ -75,10 +75,18 @@ class IdentificationSettings:
     on changing, as by a controller that is faster than the log."""
     nominal_voltage: float = 4.2
     """Voltage that the thrust curve is for: a charged cell's, so that a battery's level is at most 1 [V]."""
+    lift_delay: float = 0.0
+    """By how much the accelerometer's filter delays it [s]: for one of second order of Butterworth's, with
+    the corner f, sqrt(2) / (2 pi f). A Crazyflie's is at 30 Hz, which is 7.5 ms."""
+    rates_delay: float = 0.0
+    """The same of the gyro; a Crazyflie's is at 80 Hz, which is 2.8 ms."""
     seed: int = 0
     """Seeds the bootstrap."""
 
     def __post_init__(self) -> None:
+        for name in ("lift_delay", "rates_delay"):
+            if not 0.0 <= getattr(self, name) < SETTLING:
+                raise ConfigError(f"{name} must be in [0, {SETTLING:g}) s, not {getattr(self, name)}")
         if not 0.0 < self.nominal_voltage < float("inf"):
             raise ConfigError(f"nominal_voltage must be more than 0 V, not {self.nominal_voltage}")
 
@@ -177,7 +185,7 @@ def identify(
     def residuals(x: np.ndarray) -> Residuals:
         values = start | dict(zip(free, (x * scale).tolist(), strict=True))
         speeds = rotors(values["spin_up_time"], values["spin_down_time"])
-        return _residuals(stretches, speeds, geometry, values)
+        return _residuals(stretches, speeds, geometry, values, settings)
 
     fit = minimised(
         residuals,
@@ -296,7 +304,11 @@ def _rotors(stretch: _Stretch, up: float, down: float) -> _Rotors:
 
 
 def _residuals(
-    stretches: Sequence[_Stretch], rotors: Sequence[_Rotors], geometry: Geometry, values: Mapping[str, float]
+    stretches: Sequence[_Stretch],
+    rotors: Sequence[_Rotors],
+    geometry: Geometry,
+    values: Mapping[str, float],
+    settings: IdentificationSettings,
 ) -> Residuals:
     """Residuals of lift [m/s^2] and turns [rad/s], with their times [s]."""
     lifts, turns, lift_times, turn_times = [], [], [], []
@@ -308,9 +320,9 @@ def _residuals(
         values["torque_per_thrust"] * np.array(geometry.spin),
     ])  # fmt: skip
     for stretch, (speeds, means, squares) in zip(stretches, rotors, strict=True):
-        thrust = (c0 + speeds * (c1 + c2 * speeds)).sum(1)
-        residual = stretch.lift - thrust / (values["mass"] + stretch.payload)
         times = stretch.offset + np.concatenate([[0.0], np.cumsum(stretch.steps)[:-1]])
+        thrust = _delayed((c0 + speeds * (c1 + c2 * speeds)).sum(1), times, settings.lift_delay)
+        residual = stretch.lift - thrust / (values["mass"] + stretch.payload)
         lifts.append(residual[stretch.use])
         lift_times.append(times[stretch.use])
         torque = (c0 + c1 * means + c2 * squares) @ arms.T
@@ -318,6 +330,7 @@ def _residuals(
         swirl[:-1] = 0.5 * (swirl[:-1] + swirl[1:])
         turn = np.cumsum(stretch.steps[:, None] * (torque - swirl) / inertia, axis=0)
         turn = np.vstack([np.zeros(3), turn[:-1]])
+        turn = np.column_stack([_delayed(column, times, settings.rates_delay) for column in turn.T])
         first, last = stretch.windows, stretch.windows + WINDOW
         difference = stretch.rates[last] - stretch.rates[first] - (turn[last] - turn[first])
         turns.append(difference.ravel())
@@ -326,6 +339,11 @@ def _residuals(
         (np.concatenate(lifts), np.concatenate(lift_times)),
         (np.concatenate(turns), np.concatenate(turn_times)),
     )
+
+
+def _delayed(values: np.ndarray, times: np.ndarray, delay: float) -> np.ndarray:
+    """(n,) values as they were some time before [s]."""
+    return np.interp(times - delay, times, values) if delay > 0.0 else values
 
 
 def _floor(free: Sequence[str]) -> np.ndarray:

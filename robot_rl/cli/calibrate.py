@@ -52,6 +52,10 @@ class QuadrotorOptions:
     changing, as by the vehicle's own controller."""
     nominal_voltage: float = 4.2
     """Voltage of the battery that the thrust curve is for; a charged cell has 4.2 [V]."""
+    lift_delay: float = 0.0
+    """By how much its own filter delays the accelerometer; a real Crazyflie's 0.0075 [s]."""
+    rates_delay: float = 0.0
+    """The same of the gyro; a real Crazyflie's 0.0028 [s]."""
     name: str = "identified"
     """Name of the new set."""
     out: Path = Path("quadrotor.yaml")
@@ -80,7 +84,13 @@ def main(argv: list[str]) -> int:
         [read_flight_log(path) for path in options.logs],
         Geometry(base.rotor_x, base.rotor_y, base.spin),
         guesses(base, options),
-        IdentificationSettings(options.curve, options.commands, options.nominal_voltage),
+        IdentificationSettings(
+            options.curve,
+            options.commands,
+            options.nominal_voltage,
+            options.lift_delay,
+            options.rates_delay,
+        ),
     )
     parameters = merged(base, found, options.name)
     save_parameters(parameters, options.out)

@@ -49,7 +49,10 @@ def main(argv: list[str]) -> int:
     run_table(
         crazyflie_table(graph), out / "logs", options.config, lambda node, line: _say(f"[{node}] {line}")
     )
-    _say(f"stopped. To identify it: robot-rl calibrate quadrotor {flight} --commands changing --mass KG")
+    # The emulated one's sensors have no filters.
+    filters = "" if graph.uri == EMULATED else " --lift-delay 0.0075 --rates-delay 0.0028"
+    how = f"robot-rl calibrate quadrotor {flight} --commands changing{filters} --mass KG"
+    _say(f"stopped. To identify it: {how}")
     return 0
 
 

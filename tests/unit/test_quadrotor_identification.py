@@ -101,6 +101,44 @@ def test_a_weighed_quadrotor() -> None:
     assert [w.split(":")[0] for w in found.warnings] == ["no voltage was logged"]
 
 
+def low_pass(signal: np.ndarray, corner: float, period: float) -> np.ndarray:
+    """Butterworth's filter of second order, the bilinear transform of s^2 + sqrt(2) w s + w^2."""
+    w = math.tan(math.pi * corner * period)
+    scale = 1.0 + math.sqrt(2.0) * w + w * w
+    b, a1, a2 = w * w / scale, 2.0 * (w * w - 1.0) / scale, (1.0 - math.sqrt(2.0) * w + w * w) / scale
+    out = signal.copy()
+    for i in range(2, len(signal)):
+        forced = b * (signal[i] + 2.0 * signal[i - 1] + signal[i - 2])
+        out[i] = forced - a1 * out[i - 1] - a2 * out[i - 2]
+    return out
+
+
+def test_the_delay_of_the_vehicles_own_filters() -> None:
+    """A Crazyflie's, at 1 kHz."""
+    rng, fast = np.random.default_rng(0), 0.1 * PERIOD
+    vehicle, controller = RigidVehicle(QUADRATIC, (0.0, 0.0, 1.0)), Controller(QUADRATIC)
+    setpoint, commands, lifts, rates = Setpoint(position=(0.0, 0.0, 1.5), yaw=0.0), [], [], []
+    for i in range(1600):
+        if i % 40 == 0:
+            x, y, z = rng.uniform((-1.0, -1.0, 1.0), (1.0, 1.0, 3.0))
+            setpoint = Setpoint(position=(x, y, z), yaw=rng.uniform(-1.5, 1.5))
+        commands.append(controller.update(setpoint, vehicle.state(), PERIOD))
+        for _ in range(10):
+            lift = float(QUADRATIC.thrusts(vehicle.rotors).sum()) / QUADRATIC.mass
+            lifts.append(lift + rng.normal(0.0, 0.1))
+            rates.append(vehicle.state().rates + rng.normal(0.0, 0.005, 3))
+            vehicle.advance(commands[-1], fast)
+    felt = low_pass(np.array(lifts), 30.0, fast)[::10], low_pass(np.array(rates), 80.0, fast)[::10]
+    log = FlightLog(PERIOD * np.arange(1600), np.array(commands), *felt)
+    known = guesses(QUADRATIC, mass=0.005, torque_per_thrust=0.02)
+    settings = IdentificationSettings(lift_delay=0.0075, rates_delay=0.0028)
+    found = identify([log], geometry(QUADRATIC), known, settings)
+    off = errors(found, QUADRATIC)
+    assert max(off[name] for name in ("c2", "jx", "jy", "jz", "spin_up_time", "spin_down_time")) < 1.5
+    off = errors(identify([log], geometry(QUADRATIC), known), QUADRATIC)
+    assert min(off[name] for name in ("jx", "jy", "spin_up_time", "spin_down_time")) > 3.0
+
+
 def test_a_known_payload_tells_the_mass() -> None:
     logs = [flight(QUADRATIC), flight(QUADRATIC, 0.008, seed=1)]
     found = identify(logs, geometry(QUADRATIC), guesses(QUADRATIC, torque_per_thrust=0.02))
