@@ -138,7 +138,8 @@ class Crazyflie:
         if deviation > config.max_deviation:
             raise StaleStateError(
                 f"the Crazyflie knows its place to {deviation:.2f} m only, not to "
-                f"{config.max_deviation:g} m: does it see its {config.positioning} positioning?"
+                f"{config.max_deviation:g} m: does it see its {config.positioning} positioning, and does its "
+                "Kalman filter run (parameter stabilizer.estimator=2)?"
             )
         return state
 

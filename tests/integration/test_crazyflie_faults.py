@@ -340,7 +340,7 @@ def test_an_emergency_stop_is_obeyed_while_it_lands_and_is_let_go_of(cache: str)
         crazyflie.emergency_stop()
         assert closing.end() is None
         assert server.firmware.supervisor.is_locked
-        assert server.truth.position[2] == 0.0
+        wait(lambda: server.truth.position[2] == 0.0, "the floor")
 
 
 def test_a_port_that_is_taken(cache: str) -> None:
