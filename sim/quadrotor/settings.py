@@ -7,7 +7,6 @@ JAX: the command line and the task files read these too.
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -192,8 +191,11 @@ class RewardSettings:
     def check(self) -> None:
         """Raise `ConfigError` for what is no reward. Not done at once: a curriculum's are traced arrays."""
         for name in ("position", "orientation", "velocity", "action", "scale"):
-            _within(self, **{name: (0.0, sys.float_info.max)})
-        _within(self, constant=(-sys.float_info.max, sys.float_info.max), baseline=(-1.0, 1.0))
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"reward.{name} must be 0 or more, and finite, not {getattr(self, name)}")
+        if not math.isfinite(self.constant):
+            raise ConfigError(f"reward.constant must be finite, not {self.constant}")
+        _within(self, baseline=(-1.0, 1.0))
 
 
 TARGET_WEIGHTS = RewardSettings(position=40.0, orientation=5.0, velocity=1.0, action=1.0)

@@ -308,7 +308,7 @@ def test_targets_follow_their_networks_slowly(trainer: PaperTrainer) -> None:
         ({"hidden": ()}, "at least one positive width"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"vehicle": "l2f-papr"}, "did you mean 'l2f-paper'"),
-        ({"reward": RewardSettings(velocity=-0.1)}, "velocity must be in"),
+        ({"reward": RewardSettings(velocity=-0.1)}, "reward.velocity must be 0 or more"),
         ({"exploration": -0.1}, "exploration must not be negative"),
     ],
 )

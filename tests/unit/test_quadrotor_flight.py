@@ -237,8 +237,8 @@ def test_the_curriculum_raises_the_weights_up_to_the_target() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FlightSettings(reward=RewardSettings(position=-1.0)), "position must be in"),
-        (lambda: FlightSettings(reward=RewardSettings(constant=math.nan)), "constant must be in"),
+        (lambda: FlightSettings(reward=RewardSettings(position=-1.0)), "reward.position must be 0 or more"),
+        (lambda: FlightSettings(reward=RewardSettings(constant=math.nan)), "reward.constant must be finite"),
         (lambda: StartSettings(guidance=1.5), r"guidance must be in \[0, 1\], not 1.5"),
         (lambda: NoiseSettings(position=math.nan), "position must be in"),
         (lambda: DisturbanceSettings(gust_time=0.0), "gust_time must be in"),
