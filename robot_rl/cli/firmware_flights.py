@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from policies.firmware import Image
 from robot_rl.show.flights import Flights
-from robot_rl.tasks.quadrotor_firmware import FirmwareFlight, fly, level_start
+from robot_rl.tasks.quadrotor_firmware import FirmwareFlight, fly
 from sim.quadrotor.parameters import QuadrotorParameters
-from sim.quadrotor.settings import DisturbanceSettings, FlightSettings, StartSettings
+from sim.quadrotor.settings import FlightSettings
 
 NOISE = 0.001
 """Standard deviation of the measured position [m]."""
 
-POSITION, ATTITUDE, VELOCITY, RATES, ROTORS = (
-    slice(0, 3),
-    slice(3, 7),
-    slice(7, 10),
-    slice(10, 13),
-    slice(13, 17),
-)
+SEED = 0xF17
+"""Of the starts and pushes."""
+
+POSITION, ATTITUDE, ROTORS = slice(0, 3), slice(3, 7), slice(13, 17)
 """Rows of a state."""
 
 
@@ -47,37 +44,30 @@ def fly_often(
     Returns:
         The flights, and their disturbances (count, 6): force [N], torque [Nm].
     """
-    flights, wrenches = [], []
-    for seed in range(count):
-        rng = np.random.default_rng([seed, 0xF17])
-        start, wrench = thrown_start(rng, task.start), constant_push(rng, task.disturbance, vehicle)
-        flights.append(
-            fly(image, vehicle, start, seconds, wrench=wrench, noise=NOISE, seed=seed, tick_us=tick_us)
-        )
-        wrenches.append(wrench)
-    return flights, np.array(wrenches)
+    states, wrenches = thrown(vehicle, task, count)
+    flights = [
+        fly(image, vehicle, state, seconds, wrench=wrench, noise=NOISE, seed=seed, tick_us=tick_us)
+        for seed, (state, wrench) in enumerate(zip(states, wrenches, strict=True))
+    ]
+    return flights, wrenches
 
 
-def thrown_start(rng: np.random.Generator, settings: StartSettings) -> np.ndarray:
-    """(17,) a state anywhere within the settings: away from the target, tilted, moving and turning."""
-    x, y, z = rng.uniform(-settings.position, settings.position, 3).tolist()
-    state = level_start((x, y, z), settings.rotors)
-    tilt, towards = rng.uniform(0.0, settings.angle), rng.uniform(0.0, 2.0 * math.pi)
-    axis = (math.cos(towards), math.sin(towards), 0.0)
-    state[ATTITUDE] = [*(math.sin(tilt / 2.0) * a for a in axis), math.cos(tilt / 2.0)]
-    state[VELOCITY] = rng.uniform(-settings.velocity, settings.velocity, 3)
-    state[RATES] = rng.uniform(-settings.rates, settings.rates, 3)
-    return state
+def thrown(vehicle: QuadrotorParameters, task: FlightSettings, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """States (count, 17) to start from, none in the right place at once, and wrenches (count, 6)."""
+    import jax
 
+    from sim.quadrotor.disturbance import draw_disturbance
+    from sim.quadrotor.dynamics import Model
+    from sim.quadrotor.starts import draw_start
 
-def constant_push(
-    rng: np.random.Generator, settings: DisturbanceSettings, vehicle: QuadrotorParameters
-) -> np.ndarray:
-    """(6,) force in the world [N] and torque in the body [Nm] that the policy does not know of."""
-    weight = vehicle.mass * vehicle.gravity
-    return np.concatenate(
-        [rng.normal(0.0, settings.force * weight, 3), rng.normal(0.0, settings.torque * weight, 3)]
+    of_start, of_push = jax.random.split(jax.random.key(SEED))
+    start = draw_start(of_start, (count,), dataclasses.replace(task.start, guidance=0.0))
+    push = draw_disturbance(of_push, (count,), Model.of(vehicle), task.disturbance).wrench
+    states, wrenches = (
+        np.stack([np.broadcast_to(x, count) for x in jax.tree.leaves(tree)], axis=-1)
+        for tree in (start, push)
     )
+    return states, wrenches
 
 
 def recorded(

@@ -13,11 +13,11 @@ import pytest
 from policies.firmware import CORTEX_M4, HOST
 from policies.flight_process import Status
 from robot_rl.cli import main
-from robot_rl.cli.firmware_flights import ROTORS, recorded, thrown_start
+from robot_rl.cli.firmware_flights import ROTORS, recorded, thrown
 from robot_rl.cli.fly import FLIGHTS, NAMES
 from robot_rl.tasks.quadrotor_firmware import FirmwareFlight
 from sim.quadrotor.parameters import L2F_PAPER
-from sim.quadrotor.settings import StartSettings
+from sim.quadrotor.settings import FlightSettings
 
 NEEDED = ("cmake", "arm-none-eabi-gcc", "qemu-system-arm")
 
@@ -59,15 +59,20 @@ def test_a_flight_counts_until_it_was_stopped_or_has_left_its_box() -> None:
     )
 
 
-def test_starts_are_anywhere_within_their_settings() -> None:
-    settings = StartSettings()
-    starts = np.array([thrown_start(np.random.default_rng(seed), settings) for seed in range(300)])
+def test_flights_start_and_are_pushed_as_in_an_evaluation() -> None:
+    task = FlightSettings()
+    starts, wrenches = thrown(L2F_PAPER, task, 3000)
+    assert starts.shape == (3000, 17)
     np.testing.assert_allclose(np.linalg.norm(starts[:, 3:7], axis=1), 1.0, atol=1e-6)
-    tilts = np.arccos(1.0 - 2.0 * (starts[:, 3:5] ** 2).sum(axis=1))
+    turned = 2.0 * np.arccos(np.abs(starts[:, 6]))
     for found, largest in (
-        (tilts, settings.angle),
-        (np.abs(starts[:, :3]), settings.position),
-        (np.abs(starts[:, 7:10]), settings.velocity),
-        (np.abs(starts[:, 10:13]), settings.rates),
+        (turned, task.start.angle),
+        (np.abs(starts[:, :3]), task.start.position),
+        (np.abs(starts[:, 7:10]), task.start.velocity),
+        (np.abs(starts[:, 10:13]), task.start.rates),
     ):
-        assert 0.95 * largest < found.max() <= largest * (1 + 1e-6)
+        assert 0.95 * largest < found.max() <= largest * (1 + 1e-3)
+    assert turned.min() > 0.0
+    weight = L2F_PAPER.mass * L2F_PAPER.gravity
+    np.testing.assert_allclose(wrenches[:, :3].std(axis=0), weight / 20, rtol=0.05)
+    np.testing.assert_allclose(wrenches[:, 3:].std(axis=0), weight / 10_000, rtol=0.05)
