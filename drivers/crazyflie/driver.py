@@ -164,10 +164,13 @@ class Crazyflie:
         """
         self._fault.check()
         self.check_estimate()
+        self._check_battery()
+        self._arm(True)
+
+    def _check_battery(self) -> None:
         voltage = self.health.battery
         if not voltage >= self.config.low_battery:
             raise VehicleError(f"the battery has {voltage:.2f} V, less than {self.config.low_battery:g} V")
-        self._arm(True)
 
     def disarm(self) -> None:
         """Forbid the motors to turn; in flight it falls."""
@@ -197,6 +200,8 @@ class Crazyflie:
     def take_off(self, height: float, duration: float = 2.0) -> None:
         """Rise to a height [m] where it stands; returns at once, as all commands that take time."""
         state = self._ready()
+        if not self.is_flying:
+            self._check_battery()  # some vehicles arm by themselves
         goal = limited_position(self.config, np.array([*state.position[:2], height]))
         duration = limited_duration(self.config, state.position, goal, duration)
         take_off = self.connection.client.high_level_commander.takeoff

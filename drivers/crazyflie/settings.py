@@ -46,7 +46,7 @@ class CrazyflieConfig:
     max_tilt: float = 0.6
     """Commanded roll and pitch are clipped to this [rad]."""
     low_battery: float = 3.3
-    """Voltage below which it is not armed [V]."""
+    """Voltage below which it is not armed and does not take off [V]."""
     empty_battery: float = 2.9
     """Voltage under load below which it lands [V]; 0 to fly until it falls."""
 

@@ -4,8 +4,8 @@ It publishes `pose`, `twist` and `state`, and obeys `setpoint` (a pose, of which
 `setpoint/velocity` (a twist, of which the linear part and the yaw rate count), both in the frame `world`.
 `external_pose`, from a motion capture system, is handed on to the vehicle. Services: `arm`, `disarm`,
 `take_off`, `land`, `hold`, `safety/e_stop`, `safety/clear_fault`. The emergency stop does not wait for any of
-the others, which take turns. A stream of setpoints that pauses is ended by the driver, which then holds the
-place.
+the others, which take turns, nor for setpoints, of which the newest is sent. A stream of setpoints that
+pauses is ended by the driver, which then holds the place.
 
 Run as `python -m robot_rl.nodes.crazyflie_process --ros-args -p device.uri:=radio://0/80/2M/E7E7E7E7E7`.
 """
@@ -45,6 +45,7 @@ from robot_rl.nodes.crazyflie_convert import (
 )
 from robot_rl.nodes.executor import Spinner, StopFlag, run
 from robot_rl.nodes.fault_log import FaultLog
+from robot_rl.nodes.newest_action import NewestAction
 from robot_rl.nodes.params import Parameters
 from robot_rl.nodes.qos import LATCHED, STREAM
 from robot_rl.nodes.triggers import OneByOne, answered
@@ -89,6 +90,7 @@ class CrazyflieNode(Node):
         self.get_logger().info(f"connected to {self.settings.device.uri}; the battery has {volts:.2f} V")
         self._log = FaultLog(self, "the Crazyflie")
         self._setpoints = FaultLog(self, "a setpoint")
+        self._sender = NewestAction("sending setpoints")
         self._stamp = 0
         self._status_at = 0.0
         self._pose = self.create_publisher(PoseStamped, "pose", STREAM)
@@ -115,17 +117,20 @@ class CrazyflieNode(Node):
             pose = pose_in_world(message)
             self.vehicle.send_position(pose.position, swing_twist(pose.quaternion)[1])
 
-        self._obey(send)
+        self._sender.put("setpoint", lambda: self._obey(send))
 
     def _on_velocity(self, message: TwistStamped) -> None:
         def send() -> None:
             twist = twist_in_world(message)
             self.vehicle.send_velocity(twist[:3], float(twist[5]))
 
-        self._obey(send)
+        self._sender.put("setpoint", lambda: self._obey(send))
 
     def _on_pose(self, message: PoseStamped) -> None:
-        self._obey(lambda: self.vehicle.send_pose(pose_in_world(message)))
+        def send() -> None:
+            self.vehicle.send_pose(pose_in_world(message))
+
+        self._sender.put("pose", lambda: self._obey(send))
 
     def _obey(self, send: Callable[[], None]) -> None:
         try:
@@ -141,6 +146,7 @@ class CrazyflieNode(Node):
         Args:
             now: `time.monotonic()` [s].
         """
+        self._sender.check()
         fault = self.vehicle.fault
         if fault:
             self._log.bad(RobotRlError(fault))

@@ -270,10 +270,11 @@ def test_an_empty_battery(cache: str) -> None:
         wait(lambda: server.truth.position[2] == 0.0, "the floor")
 
 
-def test_one_with_a_low_battery_is_not_armed(cache: str) -> None:
-    low, said = EmulatorSettings(charge=0.02), r"less than 3\.3 V"
-    with connected(cache, low) as (crazyflie, _), pytest.raises(VehicleError, match=said):
-        crazyflie.arm()
+def test_one_with_a_low_battery_is_not_armed_and_does_not_take_off(cache: str) -> None:
+    with connected(cache, EmulatorSettings(charge=0.02)) as (crazyflie, _):
+        for command in (crazyflie.arm, lambda: crazyflie.take_off(0.5)):
+            with pytest.raises(VehicleError, match=r"less than 3\.3 V"):
+                command()
 
 
 def test_it_is_never_faster_than_allowed(cache: str) -> None:
