@@ -111,6 +111,7 @@ def test_replay_gives_the_state_after_an_episode_too(flown: dict[str, Any]) -> N
     outside = np.abs(batch.exact_after[:, :3]).max(-1) > SMALL.bound
     np.testing.assert_array_equal(batch.terminated, outside)
     assert (outside[ends] | (ages[ends] == 39)).all()
+    assert ages.max() == 39 and not outside[ends].all(), "some last to the end of their time"
 
 
 def test_rewards_follow_from_what_is_stored(flown: dict[str, Any]) -> None:
@@ -292,10 +293,10 @@ def test_targets_follow_their_networks_slowly(trainer: PaperTrainer) -> None:
         assert not np.array_equal(first[0], first[1]), "two critics that are alike are one"
         learned, followed = after.critics[name] - first, after.critic_targets[name] - first
         # 15 updates, of half a hundredth each.
-        assert 0.0 < np.abs(followed).max() < 0.1 * np.abs(learned).max()
+        assert 0.0 < np.abs(followed).max() < 0.3 * np.abs(learned).max()
     for name, first in before.actor.items():
         learned, followed = after.actor[name] - first, after.actor_target[name] - first
-        assert 0.0 < np.abs(followed).max() < 0.1 * np.abs(learned).max()
+        assert 0.0 < np.abs(followed).max() < 0.3 * np.abs(learned).max()
 
 
 @pytest.mark.parametrize(
