@@ -16,7 +16,7 @@ from robot_rl.cli.arguments import parse_with_settings
 from robot_rl.cli.flight_report import draw_training, figures, heading, training_rows
 from robot_rl.cli.report import print_json, print_table
 from robot_rl.cli.words import default_out, take_option
-from robot_rl.core.errors import ConfigError
+from robot_rl.core.errors import ConfigError, RobotRlError
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.tasks.flight import FlightTask, Flying, preset, presets_of, spec_of
@@ -128,6 +128,11 @@ def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]
         )
 
     trained = trainer.train(settings, run.seed, on_block)
+    if 2 * trained.invalid > trained.updates:
+        raise RobotRlError(
+            f"{trained.invalid} of {trained.updates} gradients were not finite, so nothing was learned: make "
+            "noise, disturbances, starts or gradient.window smaller"
+        )
     run.save(run.directory.policy, task, trained.weights, trained.updates)
     flying = time.process_time()
     for steps, metrics in curve:  # not before: loading what writes them takes as long as a training

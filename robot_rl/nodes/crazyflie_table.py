@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.crazyflie.settings import CrazyflieConfig, Positioning
+from drivers.emulators.crazyflie.firmware import EmulatorSettings
 from drivers.emulators.crazyflie.link import LinkConditions
 from robot_rl.core.errors import ConfigError
 from robot_rl.nodes.table import NodeEntry, Value
@@ -44,6 +45,7 @@ class CrazyflieOptions:
         # What is wrong is told here, before any process is started.
         CrazyflieConfig(positioning=self.positioning)
         LinkConditions(self.loss, self.latency)
+        EmulatorSettings(self.positioning, seed=self.seed)
         load_parameters(self.vehicle)
 
 

@@ -23,8 +23,9 @@ PREVIEW = (0.1, 0.2, 0.4)
 def _within(settings: object, **limits: tuple[float, float]) -> None:
     for name, (low, high) in limits.items():
         value = getattr(settings, name)
-        if not low <= value <= high:
-            raise ConfigError(f"{name} must be in [{low:g}, {high:g}], not {value}")
+        if not (low <= value <= high and math.isfinite(value)):
+            valid = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"finite and at least {low:g}"
+            raise ConfigError(f"{name} must be {valid}, not {value}")
 
 
 @dataclass(frozen=True)

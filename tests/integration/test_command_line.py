@@ -109,6 +109,7 @@ def test_record_writes_logs(tmp_path, capsys):
         (["train", "franka_reach", "--seed", "-1"], "--seed must be"),
         (["train", "franka_reach", "--out", "/dev/null/run"], "cannot write a run into /dev/null/run"),
         (["up", "crazyfly"], "unknown task 'crazyfly': did you mean 'crazyflie'"),
+        (["up", "crazyflie", "--seed", "-1"], "seed must not be negative"),
         (["up", "crazyflie", "--config", "nothing.yaml"], "cannot read nothing.yaml"),
         (["calibrate", "quadrotor", "a.csv", "--mass", "-1"], "--mass must be what the scale says in kg"),
         (["calibrate", "quadrotor", "a.csv", "--out", "/dev/null/a.yaml"], "cannot use /dev/null"),

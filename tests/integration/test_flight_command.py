@@ -105,6 +105,13 @@ def test_a_policy_that_sees_something_else_is_refused(trained, tmp_path, capsys)
     assert "--seed must be from 0" in capsys.readouterr().err
 
 
+def test_a_training_whose_gradients_are_not_finite_fails(tmp_path, capsys):
+    words = ("train", "quadrotor_hover", "--out", str(tmp_path / "run"), *TINY)
+    assert run(*words, "--flight.disturbance.force=1e38") == 1
+    assert "20 of 20 gradients were not finite, so nothing was learned" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "policy").exists()
+
+
 def test_a_run_is_not_overwritten(trained, capsys):
     assert run("train", "quadrotor_hover", "--out", str(trained), *TINY) == 1
     assert "already holds a run" in capsys.readouterr().err

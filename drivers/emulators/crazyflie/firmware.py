@@ -60,6 +60,8 @@ class EmulatorSettings:
             raise ConfigError(f"charge must be in [0, 1], not {self.charge}")
         if not 0.0 < self.capacity < math.inf:
             raise ConfigError(f"capacity must be more than 0 Ah, not {self.capacity}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, not {self.seed}")
 
 
 class EmulatedCrazyflie:
