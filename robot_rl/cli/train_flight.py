@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from robot_rl.core.errors import ConfigError, RobotRlError
 from robot_rl.data.run_directory import RunDirectory, check_vacant, provenance, versions
 from robot_rl.learn.flight.paper_settings import PaperConfig
 from robot_rl.tasks.flight import FlightTask, Flying, preset, presets_of, spec_of
+from sim.quadrotor.parameters import SETS, load_parameters
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def train(
             "the paper's training chooses its best checkpoint by flights: leave --no-evaluate out"
         )
     check_vacant(out, resumable=False)
+    task = with_own_vehicles(task, out)
     from robot_rl.learn.compile import use_disk_cache, use_one_thread
 
     use_one_thread()
@@ -110,6 +114,28 @@ def train(
     if summary["evaluation"]:
         draw_training(out, summary, task)
     return summary
+
+
+def with_own_vehicles(task: Flying, out: Path) -> Flying:
+    """The task with its files of quadrotors copied into the run, which then changes with them no more."""
+    sets = (task.vehicle,) if isinstance(task, PaperConfig) else task.flight.vehicle.sets
+    copies: dict[str, str] = {}
+    for name in sets:
+        load_parameters(name)  # says what is wrong with it
+        if name in SETS:
+            copies[name] = name
+            continue
+        file = Path(name)
+        copy = (out / "vehicles" / file.name).resolve()
+        if str(copy) in copies.values():
+            raise ConfigError(f"two quadrotors are called {file.name}: rename one of the files")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+        copies[name] = str(copy)
+    if isinstance(task, PaperConfig):
+        return dataclasses.replace(task, vehicle=copies[task.vehicle])
+    vehicle = dataclasses.replace(task.flight.vehicle, sets=tuple(copies[name] for name in sets))
+    return dataclasses.replace(task, flight=dataclasses.replace(task.flight, vehicle=vehicle))
 
 
 def _by_gradients(run: _Run, task: FlightTask, evaluate: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from robot_rl.core.errors import ConfigError, nearest
 from robot_rl.core.spec import EnvSpec
@@ -111,7 +112,7 @@ def evaluations(trained: FlightSettings, air: DisturbanceSettings) -> dict[str, 
         disturbance=air,
         steps=500 if hovers else round(course / PERIOD),
     )
-    vehicles = {name: RandomisationSettings(sets=(name,)) for name in trained.vehicle.sets}
+    vehicles = {Path(name).name: RandomisationSettings(sets=(name,)) for name in trained.vehicle.sets}
     if trained.vehicle.scatters:
         vehicles[RANDOMISED] = dataclasses.replace(trained.vehicle, rotor_delay=True)
     return {name: dataclasses.replace(judged, vehicle=vehicle) for name, vehicle in vehicles.items()}
@@ -143,4 +144,4 @@ def spec_of(name: str, task: Flying) -> EnvSpec:
 
 def judged_by(task: Flying) -> dict[str, FlightSettings]:
     """The flights that judge a policy, by quadrotor."""
-    return {task.vehicle: task.flight} if isinstance(task, PaperConfig) else task.evaluations()
+    return {Path(task.vehicle).name: task.flight} if isinstance(task, PaperConfig) else task.evaluations()

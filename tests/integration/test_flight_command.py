@@ -9,6 +9,7 @@ import pytest
 from policies.bundle import MLP, load_bundle
 from robot_rl.cli import main
 from robot_rl.data.run_directory import read_metrics
+from sim.quadrotor.parameters import L2F_PAPER, renamed, save_parameters
 
 TINY = [
     "--gradient.worlds=16",
@@ -103,6 +104,20 @@ def test_a_policy_that_sees_something_else_is_refused(trained, tmp_path, capsys)
     assert "actions" in capsys.readouterr().err
     assert run("eval", "--policy", str(trained / "policy"), "--seed=-1") == 1
     assert "--seed must be from 0" in capsys.readouterr().err
+
+
+def test_a_run_keeps_the_quadrotor_that_it_was_trained_for(tmp_path, monkeypatch, capsys):
+    mine, out = tmp_path / "mine.yaml", tmp_path / "run"
+    save_parameters(renamed(L2F_PAPER, "mine"), mine)
+    words = ("train", "quadrotor_hover", "--flight.vehicle.sets", str(mine), "--out", str(out), "--json")
+    assert run(*words, *TINY) == 0
+    assert list(json.loads(capsys.readouterr().out)["evaluation"]) == ["mine.yaml"]
+    mine.unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert run("eval", "--policy", str(out / "policy"), "--episodes=10", "--json") == 0
+    assert list(json.loads(capsys.readouterr().out)["evaluation"]) == ["mine.yaml"]
 
 
 def test_a_training_whose_gradients_are_not_finite_fails(tmp_path, capsys):
