@@ -76,6 +76,9 @@ def in_one_kernel(function: Callable[..., Any], *arguments: Any) -> Any:
 
     Otherwise each fusion is a kernel of its own, which costs 0.3 us to start: most of the time of a loop over
     single numbers. Of no use where large products dominate. Other backends take the call as it is.
+
+    The function must use each argument: where a large program passes one for nothing, the compiler (jaxlib
+    0.10) ends the process with "All or none of the slices should have an explicit index".
     """
     if jax.default_backend() != "cpu":
         return function(*arguments)
