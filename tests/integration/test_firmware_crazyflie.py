@@ -115,7 +115,9 @@ def test_the_crazyflie_app_commands_forces_for_speeds(crazyflie: Crazyflie) -> N
 
 @pytest.fixture
 def disturbed(crazyflie: Crazyflie) -> Crazyflie:
-    """Away from its setpoint in x and y, moving, with a tilt."""
+    """Away from a moving setpoint in x and y, moving itself, with a tilt."""
+    crazyflie.setpoint.position.x, crazyflie.setpoint.position.y = 0.03, 0.06
+    crazyflie.setpoint.velocity.x, crazyflie.setpoint.velocity.y = -0.4, 0.3
     crazyflie.state.position.x, crazyflie.state.position.y = 0.1, -0.05
     crazyflie.state.velocity.y = 0.2
     crazyflie.state.attitude.x, crazyflie.state.attitude.w = 0.05, np.sqrt(1.0 - 0.05**2)
@@ -125,7 +127,7 @@ def disturbed(crazyflie: Crazyflie) -> Crazyflie:
 def turned_left(app: Crazyflie) -> None:
     """The same situation in a world that is turned by 90 degrees, but for the setpoint's yaw."""
     state, half = app.state, np.sqrt(0.5)
-    for vector in (state.position, state.velocity):
+    for vector in (state.position, state.velocity, app.setpoint.position, app.setpoint.velocity):
         vector.x, vector.y = -vector.y, vector.x
     x, w = state.attitude.x, state.attitude.w
     state.attitude.x, state.attitude.y = half * x, half * x

@@ -126,6 +126,17 @@ def test_where_ticks_are_missing_the_history_says_what_the_rotors_held(vehicle: 
     seen_by(vehicle, 200_500, [third, third, (fourth + fifth) / 2])
 
 
+def test_what_the_rotors_held_is_their_last_action_not_the_mean(vehicle: FlightProcess) -> None:
+    none, moved = np.zeros(4), LEVEL.copy()
+    first = seen_by(vehicle, 0, [none, none, none])
+    moved[:3], moved[3:7] = 0.3, (0.0, 0.0, 0.0, 1.0)
+    _, second = vehicle.step(2_000, moved, GOAL)  # in the same period
+    mean = (first + second) / 2
+    assert np.abs(second - mean).max() > 0.01
+    third = seen_by(vehicle, 20_000, [none, none, mean])
+    seen_by(vehicle, 30_000, [mean, second, third])
+
+
 def test_errors_beyond_the_bounds_are_shown_as_these(vehicle: FlightProcess) -> None:
     policy = MlpPolicy(FLIGHT, BUNDLE.weights)
     far = LEVEL.copy()
