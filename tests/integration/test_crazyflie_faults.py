@@ -168,11 +168,16 @@ class Ear:
         self.heard: list[tuple[int, int]] = []
         self.deaf_to: set[int] = set()
         """Ports."""
+        self.first: Callable[[], None] | None = None
+        """Done before the next high-level command is taken."""
         self._receive = firmware.receive
         firmware.receive = self.take  # type: ignore[method-assign]
 
     def take(self, packet: Packet) -> list[Packet]:
         self.heard.append((packet.port, packet.channel))
+        if packet.port == Port.HIGH_LEVEL and self.first is not None:
+            first, self.first = self.first, None
+            first()
         return [] if packet.port in self.deaf_to else self._receive(packet)
 
     @property
@@ -204,6 +209,19 @@ def test_a_stream_ends_only_when_somebody_else_has_the_vehicle(cache: str) -> No
         crazyflie.land(1.0)  # it does so already
         wait(lambda: server.truth.position[2] == 0.0, "the floor")
         assert not crazyflie.fault
+
+
+def test_a_setpoint_that_follows_a_command_keeps_the_vehicle(cache: str) -> None:
+    """It has made the high-level commander forget its path, so nothing may be given back to that."""
+    with connected(cache, setpoint_timeout=60.0) as (crazyflie, server):
+        take_off(crazyflie)
+        ear = Ear(server.firmware)
+        ear.first = lambda: crazyflie.send_velocity(np.zeros(3), 0.0)
+        crazyflie.go_to(np.array([0.0, 0.0, 0.5]), 0.0, 1.0)
+        time.sleep(0.2)
+        assert ear.ends == 0
+        crazyflie.go_to(np.array([0.0, 0.0, 0.5]), 0.0, 1.0)
+        wait(lambda: ear.ends, "the end of the stream")
 
 
 def test_a_stream_that_ends_on_the_floor_leaves_no_path(cache: str) -> None:
