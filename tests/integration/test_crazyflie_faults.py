@@ -289,10 +289,16 @@ def test_an_empty_battery(cache: str) -> None:
 
 
 def test_one_with_a_low_battery_is_not_armed_and_does_not_take_off(cache: str) -> None:
-    with connected(cache, EmulatorSettings(charge=0.02)) as (crazyflie, _):
-        for command in (crazyflie.arm, lambda: crazyflie.take_off(0.5)):
-            with pytest.raises(VehicleError, match=r"less than 3\.3 V"):
-                command()
+    low = r"less than 3\.3 V"
+    with connected(cache) as (crazyflie, server):
+        crazyflie.arm()
+        server.firmware.battery.charge = 0.02
+        wait(lambda: crazyflie.health.battery < 3.3, "the low battery")
+        with pytest.raises(VehicleError, match=low):
+            crazyflie.take_off(0.5)
+        crazyflie.disarm()
+        with pytest.raises(VehicleError, match=low):
+            crazyflie.arm()
 
 
 def test_it_is_never_faster_than_allowed(cache: str) -> None:
