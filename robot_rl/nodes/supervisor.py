@@ -30,8 +30,8 @@ from robot_rl.tasks.arm import ArmTaskConfig
 POLL = 0.05
 """Time between two looks at the processes [s]."""
 
-PATIENCE = 8.0
-"""A process that has not ended this long after SIGTERM is killed [s]."""
+PATIENCE = 12.0
+"""A process that has not ended this long after SIGTERM is killed [s]: a quadrotor lands before."""
 
 MOST_CRASHES = 5
 """A process that crashed this often within `CRASH_WINDOW` is not started again."""
