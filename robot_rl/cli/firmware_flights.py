@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,30 +43,14 @@ def fly_often(
     Returns:
         The flights, and their disturbances (count, 6): force [N], torque [Nm].
     """
-    states, wrenches = thrown(vehicle, task, count)
+    from robot_rl.learn.flight.judge import thrown
+
+    states, wrenches = thrown(vehicle, task, count, SEED)
     flights = [
         fly(image, vehicle, state, seconds, wrench=wrench, noise=NOISE, seed=seed, tick_us=tick_us)
         for seed, (state, wrench) in enumerate(zip(states, wrenches, strict=True))
     ]
     return flights, wrenches
-
-
-def thrown(vehicle: QuadrotorParameters, task: FlightSettings, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """States (count, 17) to start from, none in the right place at once, and wrenches (count, 6)."""
-    import jax
-
-    from sim.quadrotor.disturbance import draw_disturbance
-    from sim.quadrotor.dynamics import Model
-    from sim.quadrotor.starts import draw_start
-
-    of_start, of_push = jax.random.split(jax.random.key(SEED))
-    start = draw_start(of_start, (count,), dataclasses.replace(task.start, guidance=0.0))
-    push = draw_disturbance(of_push, (count,), Model.of(vehicle), task.disturbance).wrench
-    states, wrenches = (
-        np.stack([np.broadcast_to(x, count) for x in jax.tree.leaves(tree)], axis=-1)
-        for tree in (start, push)
-    )
-    return states, wrenches
 
 
 def recorded(

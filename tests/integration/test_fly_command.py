@@ -13,8 +13,9 @@ import pytest
 from policies.firmware import CORTEX_M4, HOST
 from policies.flight_process import Status
 from robot_rl.cli import main
-from robot_rl.cli.firmware_flights import ROTORS, recorded, thrown
+from robot_rl.cli.firmware_flights import ROTORS, recorded
 from robot_rl.cli.fly import FLIGHTS, NAMES
+from robot_rl.learn.flight.judge import thrown
 from robot_rl.tasks.quadrotor_firmware import FirmwareFlight
 from sim.quadrotor.parameters import L2F_PAPER
 from sim.quadrotor.settings import FlightSettings

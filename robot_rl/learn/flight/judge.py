@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -12,11 +13,13 @@ from robot_rl.core.spec import EnvSpec
 from robot_rl.learn.compile import cpu_options
 from robot_rl.learn.flight.gradient import act
 from robot_rl.show.flights import Flights
-from sim.quadrotor.dynamics import Array
+from sim.quadrotor.disturbance import draw_disturbance
+from sim.quadrotor.dynamics import Array, Model
 from sim.quadrotor.environment import Flight, goal_of, observe, reset, step
 from sim.quadrotor.evaluation import SEED, Evaluation, Evaluator
-from sim.quadrotor.parameters import load_parameters
+from sim.quadrotor.parameters import QuadrotorParameters, load_parameters
 from sim.quadrotor.settings import PERIOD, FlightSettings
+from sim.quadrotor.starts import draw_start
 
 SHOWN = 16
 """Flights to look at."""
@@ -88,3 +91,21 @@ def show(spec: EnvSpec, weights: Mapping[str, np.ndarray], task: FlightSettings,
         length=np.where(ended.any(axis=0), ended.argmax(axis=0) + 1, task.steps + 1),
         places=np.column_stack([vehicle.rotor_x, vehicle.rotor_y]),
     )
+
+
+def thrown(
+    vehicle: QuadrotorParameters, task: FlightSettings, count: int, seed: int = SEED
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and pushes as those of a task, for flights elsewhere; none starts in the right place at once.
+
+    Returns:
+        States (count, 17) and wrenches (count, 6), rows as in `sim.quadrotor.native`.
+    """
+    of_start, of_push = jax.random.split(jax.random.key(seed))
+    start = draw_start(of_start, (count,), dataclasses.replace(task.start, guidance=0.0))
+    push = draw_disturbance(of_push, (count,), Model.of(vehicle), task.disturbance).wrench
+    states, wrenches = (
+        np.stack([np.broadcast_to(x, count) for x in jax.tree.leaves(tree)], axis=-1)
+        for tree in (start, push)
+    )
+    return states, wrenches
