@@ -31,7 +31,7 @@ from drivers.crazyflie.setpoints import (
     velocity_setpoint,
 )
 from drivers.crazyflie.settings import CrazyflieConfig
-from drivers.crazyflie.state import CrazyflieState, Flags, FlightSample, Health, why_not_armed
+from drivers.crazyflie.state import CrazyflieState, Flags, FlightSample, Health, check_armed, why_not_armed
 from drivers.crazyflie.telemetry import POLL, REBOOT_GAP, Telemetry
 from drivers.crazyflie.watch import WATCH_PERIOD, Watch, lost_link
 from robot_rl.core.clock import SteadyClock
@@ -204,6 +204,7 @@ class Crazyflie:
             self._check_battery()  # some vehicles arm by themselves
         goal = limited_position(self.config, np.array([*state.position[:2], height]))
         duration = limited_duration(self.config, state.position, goal, duration)
+        check_armed(self.health.flags)
         take_off = self.connection.client.high_level_commander.takeoff
         self._outlet.command(TAKE_OFF, lambda: take_off(float(goal[2]), duration, yaw=None))
 
@@ -212,6 +213,7 @@ class Crazyflie:
         checked("yaw", yaw)
         goal = limited_position(self.config, position)
         duration = limited_duration(self.config, self._ready().position, goal, duration)
+        check_armed(self.health.flags)
         x, y, z = goal.tolist()
         go_to = self.connection.client.high_level_commander.go_to
         self._outlet.command(GO_TO, lambda: go_to(x, y, z, yaw, duration))
@@ -246,6 +248,7 @@ class Crazyflie:
                 f"stretch must be at least 1, not {stretch}: paths are checked as they are"
             )
         self._ready()
+        check_armed(self.health.flags)
         start = self.connection.client.high_level_commander.start_trajectory
         self._outlet.command(FOLLOW, lambda: start(number, stretch))
 

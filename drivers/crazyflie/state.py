@@ -16,6 +16,7 @@ import numpy as np
 
 from drivers.cameras.device_clock import DeviceClock
 from drivers.crazyflie.settings import Positioning
+from robot_rl.core.errors import VehicleError
 
 STATE_VARIABLES = tuple(f"stateEstimateZ.{name}" for name in ("x", "y", "z", "vx", "vy", "vz", "quat"))
 """Logged at the full rate."""
@@ -59,6 +60,12 @@ class Flags(IntFlag):
     PATH_ACTIVE = 1 << 8
     PATH_FINISHED = 1 << 9
     PATH_DISABLED = 1 << 10
+
+
+def check_armed(flags: Flags) -> None:
+    """Raise `VehicleError` for a vehicle that is not: told to move it would do so as soon as it is armed."""
+    if Flags.ARMED not in flags:
+        raise VehicleError("the Crazyflie is not armed: arm it first")
 
 
 def why_not_armed(flags: Flags) -> str:

@@ -155,6 +155,20 @@ def test_numbers_that_are_none_are_refused(steady: Crazyflie, command: Callable[
         command(steady)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda c: c.take_off(0.5),
+        lambda c: c.go_to(np.array([0.0, 0.0, 0.5]), 0.0, 1.0),
+        lambda c: c.hold(),
+        lambda c: c.follow(1),
+    ],
+)
+def test_nothing_waits_for_it_to_be_armed(steady: Crazyflie, command: Callable[[Crazyflie], None]) -> None:
+    with pytest.raises(VehicleError, match="not armed: arm it first"):
+        command(steady)
+
+
 @pytest.fixture(scope="module")
 def steady(cache: str) -> Iterator[Crazyflie]:
     """One that stands on the ground."""
