@@ -2,9 +2,8 @@
 
 Everything that protects it holds here, for every caller: commands are clipped to the settings' box and speed
 (but a tilt has no speed: outside the box it is refused), refused while its state is old or not to be trusted,
-and a fault latches. When it does not know its place any
-more, or its battery is empty, it lands, where it can still be told to; on a lost link it looks after itself.
-Streams of setpoints that pause are ended by holding the place.
+and a fault latches. When it does not know its place any more, or its battery is empty, it lands, where it can
+still be told to; on a lost link it looks after itself. A stream of setpoints that pauses ends in holding.
 """
 
 from __future__ import annotations
