@@ -79,7 +79,9 @@ def _stops(folder: Path, minutes: float) -> list[Result]:
     """What stops a training that nobody touches."""
     faults, denied = soak(folder, minutes)
     return [
-        result("stops that nobody asked for", faults, "faults", "lower", 0, minutes=minutes),
+        result(
+            "stops that nobody asked for", len(faults), "faults", "lower", 0, minutes=minutes, reasons=faults
+        ),
         result("holds for want of a permit", denied, "holds", "lower", minutes=minutes),
     ]
 

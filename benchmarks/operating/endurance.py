@@ -52,8 +52,8 @@ def cost(folder: Path, seconds: float, console: bool) -> dict[str, float]:
     return figures | timing
 
 
-def soak(folder: Path, minutes: float) -> tuple[int, int]:
-    """Faults, and holds for want of a permit, of a training with a scripted person on the real clock."""
+def soak(folder: Path, minutes: float) -> tuple[list[str], int]:
+    """A training with a scripted person on the real clock: why each fault came, and holds without a permit."""
     config = replace(tasks.load("franka_pick_cube"), {"session.max_steps": 10_000_000})
     with graph(folder, "soak", config, console=True) as running:
         running.wait(lambda: running.moves(), "an arm that moves")
@@ -64,5 +64,5 @@ def soak(folder: Path, minutes: float) -> tuple[int, int]:
             time.sleep(0.05)
         page.close()
         states = [state for _, state in running.heard.safety]
-    faults = sum(b.fault != "" and a.fault == "" for a, b in itertools.pairwise(states))
+    faults = [b.fault for a, b in itertools.pairwise(states) if b.fault and not a.fault]
     return faults, states[-1].denials - states[0].denials
