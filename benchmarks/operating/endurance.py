@@ -53,7 +53,7 @@ def cost(folder: Path, seconds: float, console: bool) -> dict[str, float]:
 
 
 def soak(folder: Path, minutes: float) -> tuple[list[str], int]:
-    """A training with a scripted person on the real clock: why each fault came, and holds without a permit."""
+    """A training with a scripted person on the real clock: reasons of its faults; holds without a permit."""
     config = replace(tasks.load("franka_pick_cube"), {"session.max_steps": 10_000_000})
     with graph(folder, "soak", config, console=True) as running:
         running.wait(lambda: running.moves(), "an arm that moves")
