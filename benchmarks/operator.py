@@ -7,7 +7,8 @@
   safety supervisor, of the intervention node and of the console in the operator's hands.
 - What the console costs: its process with two cameras at 15 Hz and a page that looks, and the control ticks
   of the same graph with and without it.
-- Stops that nobody asked for, in a training with a scripted person on the real clock (`--soak` minutes).
+- False stops, in a training with a scripted person on the real clock (`--soak` minutes): faults other than
+  those of an arm that pressed too hard or went too far, which a policy does that still learns, and holds.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ from robot_rl import tasks
 from robot_rl.core.config import replace
 from robot_rl.tasks.arm import ArmTaskConfig
 
+LIMITS = ("joint ", "external force ", "external torque ")
+"""How reasons begin that a policy gives while it learns: it pressed too hard, or went too far."""
+
 
 def measure(arguments: argparse.Namespace) -> list[Result]:
     """All figures."""
@@ -76,12 +79,13 @@ def _costs(folder: Path, seconds: float) -> list[Result]:
 
 
 def _stops(folder: Path, minutes: float) -> list[Result]:
-    """What stops a training that nobody touches."""
+    """What stops a training that nobody touches: the arm at a limit of its own, or no good reason."""
     faults, denied = soak(folder, minutes)
+    good = [fault for fault in faults if fault.startswith(LIMITS)]
+    false = [fault for fault in faults if not fault.startswith(LIMITS)]
     return [
-        result(
-            "stops that nobody asked for", len(faults), "faults", "lower", 0, minutes=minutes, reasons=faults
-        ),
+        result("false stops", len(false), "faults", "lower", 0, minutes=minutes, reasons=false),
+        result("stops at the arm's limits", len(good), "faults", "lower", minutes=minutes, reasons=good),
         result("holds for want of a permit", denied, "holds", "lower", minutes=minutes),
     ]
 
