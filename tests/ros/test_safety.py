@@ -120,10 +120,12 @@ def test_whoever_is_silent_the_arm_holds(tmp_path: Path) -> None:
         watcher.clear()
         watcher.move()
 
-        # What is started again takes the place of what was killed.
-        watcher.send("intervention", signal.SIGKILL, PERSON_SILENT)
+        # What is started again takes the place of what was killed. Stopped first: a quick machine has it back
+        # before its silence is a fault.
+        watcher.send("intervention", signal.SIGSTOP, PERSON_SILENT)
         fault = watcher.wait(lambda s: s.fault)
         assert fault.fault.startswith(PERSON_SILENT)
+        graph.kill("intervention", signal.SIGKILL)
         watcher.clear()
         watcher.move()
 

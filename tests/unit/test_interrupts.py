@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
 
@@ -17,8 +18,11 @@ def dropping():
         gc.callbacks.remove(interrupted)
         raise KeyboardInterrupt
 
+    # Whoever started the tests may have told them to ignore Ctrl-C, as a shell does in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.callbacks.append(interrupted)
     yield
+    signal.signal(signal.SIGINT, before)
     if interrupted in gc.callbacks:
         gc.callbacks.remove(interrupted)
 
